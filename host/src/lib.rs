@@ -1,0 +1,28 @@
+//! The Rayline host: loads WebAssembly components as pipeline stages and moves events between them.
+//!
+//! The modules, in the order a run passes through them:
+//!
+//! - [`pipeline`]: the TOML file as a [`pipeline::Pipeline`], with every error and its place.
+//! - [`engine`]: the only `wasmtime::Config`, the epoch ticker, the compile cache.
+//! - [`plugin`]: a component: which kind it is, what it imports, what it says of itself.
+//! - [`grant`]: what one stage may reach, one file per capability.
+//! - [`stage`]: one instance of a component in its own store: open, call, close.
+//! - [`event`]: what flows between stages.
+//! - [`delivery`]: claims and settlement, batching, retry, dead letter.
+//! - [`run`]: the graph of stages and channels: start, drain, exit code.
+//! - [`api`]: health and metrics.
+//! - [`cli`]: one file per command.
+
+#![forbid(unsafe_code)]
+
+pub mod api;
+pub mod cli;
+pub mod delivery;
+pub mod engine;
+pub mod event;
+pub mod grant;
+pub mod metrics;
+pub mod pipeline;
+pub mod plugin;
+pub mod run;
+pub mod stage;

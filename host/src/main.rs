@@ -1,0 +1,5 @@
+//! `rayline`: glue.
+
+#![forbid(unsafe_code)]
+
+fn main() {}
