@@ -8,7 +8,7 @@ use super::facts::{Binding, Capability, PluginFacts, PluginProblem, WIT_VERSION}
 use super::fields::{list, nearest};
 use super::parse::{Parsed, name};
 use super::stage::Declared;
-use super::{Kind, Pipeline, PluginRef, Stage, grants, options};
+use super::{Kind, Pipeline, PluginRef, Stage, grants, graph, options};
 
 /// A pipeline that is ready to run, or every error: those of [`parse`](super::parse) and those that show once the
 /// components are known. `plugins` loads a component; it is asked once for each stage.
@@ -47,6 +47,8 @@ fn stage(
         }
     };
     if facts.kind != declared.kind {
+        let path = declared.path();
+        report.diagnostics.retain(|diagnostic| !graph::comes_of_wrong_kind(diagnostic, &path));
         report.add(wrong_kind(&declared, facts.kind, plugin, report));
         return None;
     }
@@ -59,7 +61,8 @@ fn stage(
 fn grants(declared: &Declared, bindings: &[Binding], folder: &Path, stage: &mut Stage, report: &mut Report<'_>) {
     let empty = Node { span: declared.name_span.clone(), value: Value::Table(Vec::new()) };
     let given = declared.table.entry("grants").map(|entry| &entry.node);
-    if given.is_some_and(|node| !matches!(node.value, Value::Table(_))) {
+    let is_unreadable = given.is_some_and(|node| !matches!(node.value, Value::Table(_)));
+    if is_unreadable || declared.meant.contains(&"grants") {
         return;
     }
     let table = given.unwrap_or(&empty);

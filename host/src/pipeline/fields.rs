@@ -17,6 +17,8 @@ pub(super) struct Fields<'n> {
     pub path: String,
     pub table: &'n Node,
     keys: &'static [Key],
+    /// Keys that unknown ones were probably meant to be.
+    pub meant: Vec<&'static str>,
 }
 
 /// A string and where it stands.
@@ -33,12 +35,13 @@ impl<'n> Fields<'n> {
             wrong_type(&path, table, "a table", &example, report);
             return None;
         };
-        let fields = Fields { path, table, keys };
+        let mut fields = Fields { path, table, keys, meant: Vec::new() };
         for entry in entries.iter().filter(|entry| !keys.iter().any(|key| key.name == entry.key)) {
             let names = || keys.iter().map(|key| key.name);
             let meant = nearest(&entry.key, names().filter(|name| table.entry(name).is_none()));
             let diagnostic = Diagnostic::new(fields.field(&entry.key), entry.key_span.clone(), "unknown key");
             report.add(diagnostic.rename_or_remove(report.text, table, entry, meant, names()));
+            fields.meant.extend(meant);
         }
         Some(fields)
     }
@@ -49,6 +52,11 @@ impl<'n> Fields<'n> {
 
     pub fn node(&self, name: &str) -> Option<&'n Node> {
         self.table.entry(name).map(|entry| &entry.node)
+    }
+
+    /// Whether the key is neither there nor there with a typing error.
+    pub fn is_missing(&self, name: &str) -> bool {
+        self.node(name).is_none() && !self.meant.contains(&name)
     }
 
     /// An integer, or a reference that stands for one.

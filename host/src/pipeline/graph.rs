@@ -12,11 +12,21 @@ use super::stage::{Declared, Input};
 pub(super) fn check(stages: &[Declared], report: &mut Report<'_>) {
     let graph = Graph { stages };
     graph.names(report);
-    let meant = graph.inputs(report);
-    graph.without_input(report);
+    let mut meant = graph.inputs(report);
+    meant.extend(graph.without_input(report));
     graph.unread(&meant, report);
     graph.cycles(report);
 }
+
+/// Whether the diagnostic only says that the stage at `path` has no place in the graph. It comes of a plugin in the wrong
+/// table, once that is known.
+pub(super) fn comes_of_wrong_kind(diagnostic: &Diagnostic, path: &str) -> bool {
+    (diagnostic.field == path && diagnostic.message == UNREAD)
+        || (diagnostic.field == join(path, "inputs") && diagnostic.message.ends_with(NO_INPUT))
+}
+
+const UNREAD: &str = "no stage reads this one";
+const NO_INPUT: &str = "reads no stage";
 
 struct Graph<'s> {
     stages: &'s [Declared],
@@ -100,15 +110,18 @@ impl<'s> Graph<'s> {
         meant
     }
 
-    /// A transform or sink reads something.
-    fn without_input(&self, report: &mut Report<'_>) {
+    /// A transform or sink reads something. Returns the names that are proposed to those that do not.
+    fn without_input(&self, report: &mut Report<'_>) -> BTreeSet<&'s str> {
+        let mut meant = BTreeSet::new();
         let readers = self.stages.iter().filter(|stage| stage.kind != Kind::Source);
         for stage in readers.filter(|stage| stage.inputs.as_ref().is_some_and(Vec::is_empty)) {
-            let message = format!("this {} reads no stage", stage.kind.name());
+            let message = format!("this {} {NO_INPUT}", stage.kind.name());
             let list_span = stage.table.entry("inputs").map(|entry| entry.node.span.clone());
             let span = list_span.clone().unwrap_or(stage.name_span.clone());
             let diagnostic = Diagnostic::new(join(&stage.path(), "inputs"), span, message);
-            report.add(match (self.suggestion(stage), list_span) {
+            let suggestion = self.suggestion(stage);
+            meant.extend(suggestion);
+            report.add(match (suggestion, list_span) {
                 (None, _) => diagnostic.help("declare a source, and name it here: `inputs = [\"inbox\"]`"),
                 (Some(name), Some(span)) => diagnostic.write(span, format!("[\"{name}\"]")),
                 (Some(name), None) => {
@@ -117,6 +130,7 @@ impl<'s> Graph<'s> {
                 }
             });
         }
+        meant
     }
 
     /// What a stage without inputs could read: what nobody reads yet, else the last transform, else a source.
@@ -126,7 +140,7 @@ impl<'s> Graph<'s> {
         unread.or_else(|| others().next_back()).map(|other| other.name.as_str())
     }
 
-    /// What a source or transform puts out is read. One in `meant` will be, once its reader's typing error is mended.
+    /// What a source or transform puts out is read. One in `meant` will be, once what was reported of its reader is mended.
     fn unread(&self, meant: &BTreeSet<&str>, report: &mut Report<'_>) {
         if self.stages.iter().any(|stage| stage.inputs.is_none()) {
             return;
@@ -137,7 +151,7 @@ impl<'s> Graph<'s> {
             if is_read || is_second {
                 continue;
             }
-            let diagnostic = Diagnostic::new(stage.path(), stage.name_span.clone(), "no stage reads this one");
+            let diagnostic = Diagnostic::new(stage.path(), stage.name_span.clone(), UNREAD);
             let sinks = || self.stages.iter().filter(|stage| stage.kind == Kind::Sink);
             report.add(match sinks().rfind(|sink| !inputs(sink).is_empty()).or(sinks().next_back()) {
                 None => {

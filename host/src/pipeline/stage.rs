@@ -17,6 +17,8 @@ pub(super) struct Declared {
     pub kind: Kind,
     /// Its table, for the places of its keys.
     pub table: Node,
+    /// Keys that unknown ones were probably meant to be.
+    pub meant: Vec<&'static str>,
     /// `None`: unreadable, and reported. Empty for a source.
     pub inputs: Option<Vec<Input>>,
     /// Without grants, its options not yet those of its plugin. `None`: its `plugin` is unreadable, and reported.
@@ -93,8 +95,8 @@ pub(super) fn read(kind: Kind, entry: &Entry, folder: &Path, report: &mut Report
         retry,
         limits,
     });
-    let (name, name_span) = (entry.key.clone(), entry.key_span.clone());
-    Some(Declared { name, name_span, kind, inputs, stage, table })
+    let (name, name_span, meant) = (entry.key.clone(), entry.key_span.clone(), fields.meant);
+    Some(Declared { name, name_span, kind, meant, inputs, stage, table })
 }
 
 /// The stage's table without what only stages of another kind have; that is reported here, in words of its own.
@@ -130,7 +132,7 @@ fn check_name(path: &str, entry: &Entry, report: &mut Report<'_>) {
 }
 
 fn inputs(kind: Kind, fields: &Fields<'_>, report: &mut Report<'_>) -> Option<Vec<Input>> {
-    if kind == Kind::Source || fields.node("inputs").is_none() {
+    if kind == Kind::Source || fields.is_missing("inputs") {
         return Some(Vec::new());
     }
     let words = fields.strings("inputs", report)?;
@@ -138,7 +140,7 @@ fn inputs(kind: Kind, fields: &Fields<'_>, report: &mut Report<'_>) -> Option<Ve
 }
 
 fn plugin(kind: Kind, fields: &Fields<'_>, folder: &Path, report: &mut Report<'_>) -> Option<PluginRef> {
-    if fields.node("plugin").is_none() {
+    if fields.is_missing("plugin") {
         let example = match kind {
             Kind::Source => "\"queue-source\"",
             Kind::Transform => "\"flatten\"",

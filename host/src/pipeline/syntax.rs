@@ -23,7 +23,8 @@ pub(super) fn report(errors: &[Error], root: &DeTable<'_>, report: &mut Report<'
     let list_is_open = errors.iter().any(|(_, message)| message.starts_with("unclosed array"));
     let mut last_line = None;
     for (span, message) in errors {
-        if is_in_scalar(&span, root.iter().map(|(_, value)| value), report.text) {
+        let is_between = ["missing comma", "unclosed", "unexpected", "extra"].iter().any(|start| message.starts_with(start));
+        if !is_between && root.iter().any(|(_, value)| is_in_scalar(&span, value, report.text)) {
             flaws.values.push(span.clone());
         } else if message != "duplicate key" || line_of(report.text, span.start).1.trim_start().starts_with('[') {
             flaws.keys_are_known = false;
@@ -43,20 +44,16 @@ pub(super) fn report(errors: &[Error], root: &DeTable<'_>, report: &mut Report<'
 }
 
 /// Whether the place is within a string, number or boolean on one line.
-fn is_in_scalar<'a, 'i: 'a>(
-    place: &Span,
-    mut values: impl Iterator<Item = &'a Spanned<DeValue<'i>>>,
-    text: &str,
-) -> bool {
-    values.any(|value| match value.get_ref() {
-        DeValue::Table(table) => is_in_scalar(place, table.iter().map(|(_, value)| value), text),
-        DeValue::Array(items) => is_in_scalar(place, items.iter(), text),
+fn is_in_scalar(place: &Span, value: &Spanned<DeValue<'_>>, text: &str) -> bool {
+    match value.get_ref() {
+        DeValue::Table(table) => table.iter().any(|(_, value)| is_in_scalar(place, value, text)),
+        DeValue::Array(items) => items.iter().any(|item| is_in_scalar(place, item, text)),
         _ => {
             let span = value.span();
             let is_within = span.start <= place.start && place.end <= span.end;
             is_within && !text.get(span).is_some_and(|value| value.contains('\n'))
         }
-    })
+    }
 }
 
 fn diagnose(span: &Span, message: &str, list_is_open: bool, text: &str) -> Diagnostic {
