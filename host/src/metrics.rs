@@ -12,6 +12,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::pipeline::Kind;
+use crate::stage::Failure;
 
 /// One stage of one pipeline.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -106,6 +107,15 @@ pub enum ErrorType {
 }
 
 impl ErrorType {
+    /// Of a failure that a stage reported.
+    pub fn of(failure: &Failure) -> Self {
+        match failure {
+            Failure::Retry(_) => ErrorType::Retry,
+            Failure::Reject(_) => ErrorType::Reject,
+            Failure::Fatal(_) => ErrorType::Fatal,
+        }
+    }
+
     fn name(self) -> &'static str {
         match self {
             ErrorType::Trap => "trap",

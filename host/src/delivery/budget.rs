@@ -52,6 +52,11 @@ impl Budget {
         Arc::new(Charge { budget: self.clone(), bytes })
     }
 
+    /// Bytes that may be in flight.
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
     /// Bytes in flight.
     pub fn used(&self) -> usize {
         self.used.load(Ordering::Acquire)

@@ -10,7 +10,7 @@ use std::{fs, io};
 use fail::fail_point;
 use tokio::time::Instant;
 
-use super::claim::Settled;
+use crate::stage::Settlement;
 
 /// The readings of one source instance that are not settled yet, in order.
 #[derive(Default)]
@@ -42,7 +42,7 @@ impl Readings {
     }
 
     /// A ticket was settled. Returns the checkpoint that is now safe to save, if it moved.
-    pub fn settle(&mut self, settled: Settled) -> Option<String> {
+    pub fn settle(&mut self, settled: Settlement) -> Option<String> {
         let number = self.by_ticket.remove(&settled.ticket)?;
         let reading = self.open.get_mut(usize::try_from(number - self.first).ok()?)?;
         reading.unsettled -= 1;
@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn a_checkpoint_waits_for_all_before_it() {
-        let done = |ticket| Settled { ticket, done: true };
+        let done = |ticket| Settlement { ticket, done: true };
         let mut readings = Readings::default();
         assert_eq!(readings.add(&[], Some("a".into())), Some("a".into()));
         assert_eq!(readings.add(&[1, 2], Some("b".into())), None);
@@ -121,7 +121,7 @@ mod tests {
         assert_eq!(readings.settle(done(3)), None);
         assert_eq!(readings.settle(done(2)), None);
         assert_eq!(readings.settle(done(1)), Some("c".into()));
-        assert_eq!(readings.settle(Settled { ticket: 4, done: false }), None);
+        assert_eq!(readings.settle(Settlement { ticket: 4, done: false }), None);
         assert_eq!(readings.add(&[], Some("e".into())), None, "what was released must come again");
         assert_eq!(readings.settle(done(9)), None);
     }

@@ -11,6 +11,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::budget::Charge;
 use crate::event::Event;
+use crate::stage::Settlement;
 
 /// An event on its way, with what it owes.
 #[derive(Clone)]
@@ -21,6 +22,12 @@ pub struct Claimed {
     pub claim: Claim,
     /// The buffers that the event keeps alive.
     pub charge: Arc<Charge>,
+}
+
+impl AsRef<Event> for Claimed {
+    fn as_ref(&self) -> &Event {
+        &self.event
+    }
 }
 
 /// A share in the settlement of one source event. Dropped without [`done`](Claim::done), it releases the ticket.
@@ -37,25 +44,16 @@ pub struct Origin {
     ticket: Arc<Ticket>,
 }
 
-/// A ticket's end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Settled {
-    /// The source's number for it.
-    pub ticket: u64,
-    /// False: released.
-    pub done: bool,
-}
-
 /// A ticket that a source handed out. Settles itself when its last origin is gone.
 pub struct Ticket {
     number: u64,
     released: AtomicBool,
-    settle: UnboundedSender<Settled>,
+    settle: UnboundedSender<Settlement>,
 }
 
 impl Ticket {
     /// `settle` hears of its end. A receiver that is gone belongs to a dropped instance: the settlement is discarded.
-    pub fn new(number: u64, settle: UnboundedSender<Settled>) -> Arc<Self> {
+    pub fn new(number: u64, settle: UnboundedSender<Settlement>) -> Arc<Self> {
         Arc::new(Ticket { number, released: AtomicBool::new(false), settle })
     }
 }
@@ -63,7 +61,7 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         let done = !*self.released.get_mut();
-        let _ = self.settle.send(Settled { ticket: self.number, done });
+        let _ = self.settle.send(Settlement { ticket: self.number, done });
     }
 }
 
@@ -124,7 +122,7 @@ mod tests {
                 assert!(settled.try_recv().is_err(), "{claims:?}: settled before its last claim");
                 if *safe { claim.done() } else { drop(claim) }
             }
-            assert_eq!(settled.try_recv(), Ok(Settled { ticket: 7, done }), "{claims:?}");
+            assert_eq!(settled.try_recv(), Ok(Settlement { ticket: 7, done }), "{claims:?}");
             assert!(settled.try_recv().is_err());
         }
     }
@@ -139,6 +137,6 @@ mod tests {
         a.done();
         assert!(settled.try_recv().is_err());
         drop(b);
-        assert_eq!(settled.try_recv(), Ok(Settled { ticket: 1, done: false }));
+        assert_eq!(settled.try_recv(), Ok(Settlement { ticket: 1, done: false }));
     }
 }

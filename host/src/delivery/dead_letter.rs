@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
 use fail::fail_point;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -37,7 +38,7 @@ pub struct Letter {
     /// The event that the stage was given.
     pub event: Event,
     /// The part that is bad; `None`: the event as a whole.
-    pub part: Option<Vec<u8>>,
+    pub part: Option<Bytes>,
     /// Goes when the letter is durable.
     pub claim: Claim,
 }
@@ -263,7 +264,7 @@ mod tests {
             plugin: "elasticsearch-sink".into(),
             reason: "no".into(),
             event: event.clone(),
-            part: part.map(<[u8]>::to_vec),
+            part: part.map(Bytes::copy_from_slice),
             claim: claim.clone(),
         };
         let derived = event("d", b"{}");

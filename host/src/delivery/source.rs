@@ -15,10 +15,10 @@ use tracing::{debug, error, warn};
 use super::Outlets;
 use super::batcher::backoff;
 use super::checkpoint::{CheckpointFile, Readings};
-use super::claim::{Claim, Claimed, Settled, Ticket};
+use super::claim::{Claim, Claimed, Ticket};
 use crate::metrics::ErrorType;
 use crate::run::{StageError, StageRun};
-use crate::stage::{Failure, Instance, Reading, SourceEvents, Trap};
+use crate::stage::{Failure, Instance, Later, Output, Reading, Settlement, SourceEvents, Trap};
 
 /// Bodies that one reading returns at most. Large enough to hide the cost of a call.
 const READ_BYTES: u32 = 1 << 20;
@@ -55,10 +55,10 @@ enum Fault {
 struct Handed {
     instance: Instance,
     readings: Readings,
-    settle: UnboundedSender<Settled>,
-    settled: UnboundedReceiver<Settled>,
+    settle: UnboundedSender<Settlement>,
+    settled: UnboundedReceiver<Settlement>,
     /// Settled, but not yet told to the guest.
-    untold: Vec<Settled>,
+    untold: Vec<Settlement>,
     /// Safe, but not yet saved.
     unsaved: Option<String>,
     saved_at: Instant,
@@ -147,7 +147,7 @@ impl Source {
                 }
                 Ok(Reading::Idle(wait)) => self.pause(handed, wait).await,
                 Ok(Reading::Finished) => return Ok(End::Finished),
-                Err(Failure::Retry { reason, after }) => {
+                Err(Failure::Retry(Later { reason, after })) => {
                     self.stage.metrics.errors(ErrorType::Retry).inc();
                     let wait = after.or_else(|| waits.next()).unwrap_or_default();
                     warn!(stage = %self.stage.name, %reason, wait_ms = wait.as_millis(), "cannot read, trying again");
@@ -163,6 +163,7 @@ impl Source {
     async fn read_once(&mut self, handed: &mut Handed) -> Result<Result<Reading, Failure>, Trap> {
         let started = Instant::now();
         let limit = u32::try_from(self.stage.budget.limit()).unwrap_or(u32::MAX);
+        let waker = handed.instance.waker();
         let reading = handed.instance.read(READ_BYTES.min(limit), READ_WAIT);
         tokio::pin!(reading);
         let result = loop {
@@ -170,9 +171,9 @@ impl Source {
                 result = &mut reading => break result,
                 Some(settled) = handed.settled.recv() => {
                     handed.untold.push(settled);
-                    self.stage.grants.wake();
+                    waker.wake();
                 }
-                Ok(()) = self.stop.changed() => self.stage.grants.wake(),
+                Ok(()) = self.stop.changed() => waker.wake(),
             }
         };
         self.stage.metrics.call.observe(started.elapsed().as_secs_f64());
@@ -181,7 +182,7 @@ impl Source {
 
     async fn hand_out(&self, handed: &mut Handed, events: SourceEvents) {
         let stage = &self.stage;
-        let bytes: usize = events.events.iter().map(|(event, _)| event.bytes()).sum();
+        let bytes: usize = events.events.iter().map(|output| output.event.bytes()).sum();
         stage.metrics.received.inc_by(events.events.len() as u64);
         stage.metrics.received_bytes.inc_by(bytes as u64);
         stage.metrics.batch.observe(events.events.len() as f64);
@@ -196,8 +197,8 @@ impl Source {
         let claimed: Vec<Claimed> = events
             .events
             .into_iter()
-            .filter_map(|(event, ticket)| {
-                let ticket = tickets.get(ticket)?.clone();
+            .filter_map(|Output { event, origin }| {
+                let ticket = tickets.get(usize::try_from(origin).ok()?)?.clone();
                 let claim = Claim::new(stage.name.clone(), event.clone(), charge.clone(), ticket);
                 Some(Claimed { event, claim, charge: charge.clone() })
             })
@@ -246,14 +247,14 @@ impl Source {
         while !handed.untold.is_empty() {
             fail_point!("before-settle");
             let count = handed.untold.len().min(SETTLE_AT_ONCE);
-            match handed.instance.settle(handed.untold.iter().take(count)).await.map_err(Fault::Trapped)? {
+            match handed.instance.settle(handed.untold.get(..count).unwrap_or_default()).await.map_err(Fault::Trapped)? {
                 Ok(()) => {
                     for settled in handed.untold.drain(..count) {
                         let safe = handed.readings.settle(settled);
                         handed.unsaved = safe.or(handed.unsaved.take());
                     }
                 }
-                Err(Failure::Retry { reason, after }) => {
+                Err(Failure::Retry(Later { reason, after })) => {
                     self.stage.metrics.errors(ErrorType::Retry).inc();
                     warn!(stage = %self.stage.name, %reason, "cannot settle, trying again");
                     sleep(after.unwrap_or(self.stage.config.retry.initial)).await;

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use fail::fail_point;
 use tokio::sync::{Mutex, mpsc};
 use tokio::time::{Instant, sleep, sleep_until};
@@ -19,7 +20,7 @@ use super::dead_letter::Letter;
 use crate::metrics::ErrorType;
 use crate::pipeline::Kind;
 use crate::run::{StageError, StageRun};
-use crate::stage::{Exception, Failure, Instance, Processed, Trap, Verdict};
+use crate::stage::{Exception, Failure, Instance, Later, Output, Processed, Trap, Verdict};
 
 /// Closed batches of a stage, taken by whichever instance is free.
 pub type Batches = Arc<Mutex<mpsc::Receiver<Vec<Claimed>>>>;
@@ -29,6 +30,7 @@ pub struct Worker {
     stage: Arc<StageRun>,
     number: u32,
     outlets: Outlets,
+    letters: mpsc::Sender<Letter>,
     instance: Option<Instance>,
     /// Nothing was called since the instance was opened: what traps it now is guilty.
     fresh: bool,
@@ -50,8 +52,8 @@ struct Bad {
 
 impl Worker {
     /// The worker for instance `number` of `stage`.
-    pub fn new(stage: Arc<StageRun>, number: u32, outlets: Outlets) -> Self {
-        Worker { stage, number, outlets, instance: None, fresh: false }
+    pub fn new(stage: Arc<StageRun>, number: u32, outlets: Outlets, letters: mpsc::Sender<Letter>) -> Self {
+        Worker { stage, number, outlets, letters, instance: None, fresh: false }
     }
 
     /// Works until there are no more batches.
@@ -105,7 +107,7 @@ impl Worker {
                     let bad = events.into_iter().map(|event| Bad { event, reason: reason.clone() }).collect();
                     (self.judge(0, bad).await, None)
                 }
-                Outcome::Failed(Failure::Retry { reason, after }) => (events, Some((reason, after))),
+                Outcome::Failed(Failure::Retry(Later { reason, after })) => (events, Some((reason, after))),
                 Outcome::Failed(Failure::Fatal(reason)) => return Err(self.stage.fatal(reason)),
                 Outcome::Trapped { fresh: false, .. } if events.len() == 1 => (events, None),
                 Outcome::Trapped { trap, .. } if events.len() == 1 => {
@@ -150,17 +152,16 @@ impl Worker {
         stage.metrics.batch.observe(events.len() as f64);
         let instance = self.instance().await?;
         let started = Instant::now();
-        let views = events.iter().map(|claimed| &claimed.event);
         let outcome = match stage.config.kind {
-            Kind::Sink => instance.write(views).await.map(|result| result.map(Outcome::Written)),
-            _ => instance.process(views).await.map(|result| result.map(Outcome::Processed)),
+            Kind::Sink => instance.write(events).await.map(|result| result.map(Outcome::Written)),
+            _ => instance.process(events).await.map(|result| result.map(Outcome::Processed)),
         };
         stage.metrics.call.observe(started.elapsed().as_secs_f64());
         let fresh = std::mem::replace(&mut self.fresh, false);
         Ok(match outcome {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(failure)) => {
-                stage.metrics.errors(failure.error_type()).inc();
+                stage.metrics.errors(ErrorType::of(&failure)).inc();
                 Outcome::Failed(failure)
             }
             Err(trap) => {
@@ -186,18 +187,19 @@ impl Worker {
     /// A transform's outputs go on, its rejections to the dead letter; an input that gave neither was filtered.
     async fn hand_on(&self, events: Vec<Claimed>, processed: Processed) {
         let stage = &self.stage;
-        let bytes: usize = processed.events.iter().map(|(event, _)| event.bytes()).sum();
+        let bytes: usize = processed.outputs.iter().map(|output| output.event.bytes()).sum();
         let charge = stage.budget.charge(bytes);
         let mut named = vec![false; events.len()];
-        let mut outputs = Vec::with_capacity(processed.events.len());
-        for (mut event, origin) in processed.events {
+        let mut outputs = Vec::with_capacity(processed.outputs.len());
+        for Output { event, origin } in processed.outputs {
+            let origin = origin as usize;
             let Some((input, named)) = events.get(origin).zip(named.get_mut(origin)) else { continue };
             *named = true;
-            event.attrs = input.event.attrs.clone();
             outputs.push(Claimed { event, claim: input.claim.clone(), charge: charge.clone() });
         }
-        for rejection in processed.rejected {
-            let Some((input, named)) = events.get(rejection.origin).zip(named.get_mut(rejection.origin)) else { continue };
+        for rejection in processed.rejections {
+            let origin = rejection.origin as usize;
+            let Some((input, named)) = events.get(origin).zip(named.get_mut(origin)) else { continue };
             *named = true;
             stage.metrics.errors(ErrorType::Reject).inc();
             self.letter(input.clone(), rejection.reason, rejection.part).await;
@@ -218,7 +220,7 @@ impl Worker {
         fail_point!(format!("after-write-{}", self.stage.name).as_str());
         let mut verdicts: Vec<Option<Verdict>> = std::iter::repeat_with(|| None).take(events.len()).collect();
         for exception in exceptions {
-            if let Some(verdict) = verdicts.get_mut(exception.entry) {
+            if let Some(verdict) = verdicts.get_mut(exception.entry as usize) {
                 *verdict = Some(exception.verdict);
             }
         }
@@ -230,7 +232,7 @@ impl Worker {
                     self.stage.metrics.sent_bytes.inc_by(claimed.event.bytes() as u64);
                     claimed.claim.done();
                 }
-                Some(Verdict::Retry { reason, after }) => {
+                Some(Verdict::Retry(Later { reason, after })) => {
                     self.stage.metrics.errors(ErrorType::Retry).inc();
                     let (_, longest) = later.get_or_insert((reason, after));
                     *longest = (*longest).max(after);
@@ -270,7 +272,7 @@ impl Worker {
         }
     }
 
-    async fn letter(&self, claimed: Claimed, reason: String, part: Option<Vec<u8>>) {
+    async fn letter(&self, claimed: Claimed, reason: String, part: Option<Bytes>) {
         let stage = &self.stage;
         stage.metrics.dead_lettered().inc();
         let letter = Letter {
@@ -282,7 +284,7 @@ impl Worker {
             claim: claimed.claim,
         };
         // The writer ends only after every worker: a failed send is a pipeline that is torn down, and releases.
-        let _ = stage.letters.send(letter).await;
+        let _ = self.letters.send(letter).await;
     }
 
     /// While the stage is paused: tries one event now and then, each time another. Returns those still to be delivered.
