@@ -9,8 +9,7 @@ macro_rules! export_transform {
         #[cfg(target_arch = "wasm32")]
         #[allow(unsafe_code)]
         const _: () = {
-            use transform::exports::rayline::stage::{processor, stage};
-            use $crate::bindings::{transform, types};
+            use $crate::bindings::{processor, stage, types};
 
             struct Component;
 
@@ -37,7 +36,8 @@ macro_rules! export_transform {
                 }
             }
 
-    transform::export!(Component with_types_in transform);
+    stage::export!(Component with_types_in stage);
+    processor::export!(Component with_types_in processor);
         };
     };
 }
@@ -49,8 +49,7 @@ macro_rules! export_source {
         #[cfg(target_arch = "wasm32")]
         #[allow(unsafe_code)]
         const _: () = {
-            use source::exports::rayline::stage::{reader, stage};
-            use $crate::bindings::{source, types};
+            use $crate::bindings::{reader, stage, types};
 
             struct Component;
 
@@ -80,7 +79,8 @@ macro_rules! export_source {
                 }
             }
 
-    source::export!(Component with_types_in source);
+    stage::export!(Component with_types_in stage);
+    reader::export!(Component with_types_in reader);
         };
     };
 }
@@ -92,8 +92,7 @@ macro_rules! export_sink {
         #[cfg(target_arch = "wasm32")]
         #[allow(unsafe_code)]
         const _: () = {
-            use sink::exports::rayline::stage::{stage, writer};
-            use $crate::bindings::{sink, types};
+            use $crate::bindings::{stage, types, writer};
 
             struct Component;
 
@@ -119,7 +118,8 @@ macro_rules! export_sink {
                 }
             }
 
-    sink::export!(Component with_types_in sink);
+    stage::export!(Component with_types_in stage);
+    writer::export!(Component with_types_in writer);
         };
     };
 }

@@ -19,10 +19,14 @@ impl Transform for Redact {
 
     fn process(&mut self, event: &Event<'_>, out: &mut Output) -> Result<(), Failure> {
         let mut body = serde_json::from_slice(event.body).map_err(|_| Failure::reject("the body is not JSON"))?;
-        let found = self.field.split('.').try_fold(&mut body, |value: &mut serde_json::Value, key| value.get_mut(key));
-        let Some(field) = found else { return Ok(out.keep(event)) };
-        *field = self.replacement.as_deref().unwrap_or("[redacted]").into();
-        Ok(out.push(&NewEvent::like(event), body.to_string().as_bytes()))
+        let field = self.field.split('.').try_fold(&mut body, |value: &mut serde_json::Value, key| value.get_mut(key));
+        if let Some(field) = field {
+            *field = self.replacement.as_deref().unwrap_or("[redacted]").into();
+            out.push(&NewEvent::like(event), body.to_string().as_bytes());
+        } else {
+            out.keep(event);
+        }
+        Ok(())
     }
 }
 
