@@ -20,5 +20,5 @@ pub use envelope::Envelope;
 pub use line::Line;
 pub use message::Message;
 pub use ndjson::Ndjson;
-pub use partition::{Partition, hour_folder};
+pub use partition::{Partition, folder_name, hour_folder};
 pub use time::{basic, nanoseconds, rfc3339};

@@ -1,4 +1,4 @@
-use std::fmt::Write;
+use std::fmt::{self, Write};
 use std::ops::Range;
 
 use jiff::civil::DateTime;
@@ -28,13 +28,18 @@ pub struct Partition {
 pub fn hour_folder(account: Option<&str>, region: Option<&str>, time: u64) -> String {
     let mut folder = String::with_capacity(96);
     for (name, value) in [("account", account), ("region", region)] {
-        let value = utf8_percent_encode(value.unwrap_or(UNKNOWN), ENCODED);
+        let value = folder_name(value.unwrap_or(UNKNOWN));
         // Writing to memory does not fail.
         let _ = write!(folder, "{name}={value}/");
     }
     let hour = Timestamp::from_nanosecond(i128::from(time)).unwrap_or_default();
     let _ = write!(folder, "{}", hour.strftime("year=%Y/month=%m/day=%d/hour=%H"));
     folder
+}
+
+/// A label's value as a part of a key: `%XX` stands for what might be taken for something else there.
+pub fn folder_name(value: &str) -> impl fmt::Display {
+    utf8_percent_encode(value, ENCODED)
 }
 
 impl Partition {
