@@ -8,9 +8,7 @@ use std::collections::BTreeMap;
 
 use rayline_message::{Attributes, Line, basic, hour_folder};
 use rayline_sdk::objects::{self, Compression};
-use rayline_sdk::{
-    Batch, Binding, Capability, CapabilityError, Context, Event, Exceptions, Failure, Sink,
-};
+use rayline_sdk::{Batch, Binding, Capability, CapabilityError, Context, Event, Exceptions, Failure, Sink};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -18,21 +16,22 @@ use sha2::{Digest, Sha256};
 const OBJECTS: &str = "objects";
 
 /// The stage.
-struct ArchiveSink {
+pub struct ArchiveSink {
     options: Options,
 }
 
 /// Options of `archive-sink`.
 #[derive(Debug, Default, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-struct Options {
+pub struct Options {
     /// How objects are compressed.
     compression: Packing,
 }
 
+/// How an object is compressed.
 #[derive(Debug, Default, Clone, Copy, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-enum Packing {
+pub enum Packing {
     /// Zstandard: smaller and faster. Objects end in `.ndjson.zst`.
     #[default]
     Zstd,
@@ -114,7 +113,7 @@ mod tests {
     const HASH: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
 
     fn message(account: &str, seconds: u64, body: &str) -> Input {
-        Input::body(body).label("kind", "raw").label("account", account).time(NOON + seconds * 1_000_000_000)
+        Input::body(body).label("kind", "raw").label("account", account).at(NOON + seconds * 1_000_000_000, 0)
     }
 
     /// The objects' keys without their hashes, and their contents.
@@ -145,10 +144,7 @@ mod tests {
             (format!("account=1/{day}/hour=12/20250101T120100Z-#.ndjson.zst"), line("b") + &line("a")),
             (format!("account=1/{day}/hour=13/20250101T130000Z-#.ndjson.zst"), line("later")),
             (format!("account=2/{day}/hour=12/20250101T120000Z-#.ndjson.zst"), line("c")),
-            (
-                "account=unknown/region=unknown/year=1970/month=01/day=01/hour=00/#.ndjson.zst".to_owned(),
-                line("junk"),
-            ),
+            ("account=unknown/region=unknown/year=1970/month=01/day=01/hour=00/#.ndjson.zst".to_owned(), line("junk")),
         ];
         assert_eq!(archive(), expected);
 
@@ -160,7 +156,8 @@ mod tests {
     fn a_line_has_what_the_queue_said() {
         testing::objects::grant(OBJECTS);
         let mut sink = testing::open_sink::<ArchiveSink>(r#"{"compression":"gzip"}"#).unwrap();
-        let attrs = r#"{"message_id":"m","sent_at":"s","received_at":"r","receive_count":3,"sender_id":"i","object":"o"}"#;
+        let attrs =
+            r#"{"message_id":"m","sent_at":"s","received_at":"r","receive_count":3,"sender_id":"i","object":"o"}"#;
         sink.write(&[message("1", 0, "test").attrs(attrs).id("some other id")]).unwrap();
         let [(key, content)] = &archive()[..] else { panic!("one object") };
         assert!(key.ends_with("#.ndjson.gz"), "{key}");

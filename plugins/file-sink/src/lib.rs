@@ -6,16 +6,14 @@ use std::collections::BTreeMap;
 
 use rayline_message::{Ndjson, basic, folder_name};
 use rayline_sdk::objects::{self, Compression};
-use rayline_sdk::{
-    Batch, Binding, Capability, CapabilityError, Context, Event, Exceptions, Failure, Sink,
-};
+use rayline_sdk::{Batch, Binding, Capability, CapabilityError, Context, Event, Exceptions, Failure, Sink};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 const OBJECTS: &str = "objects";
 
 /// The stage.
-struct FileSink {
+pub struct FileSink {
     options: Options,
     stage: String,
 }
@@ -23,7 +21,7 @@ struct FileSink {
 /// Options of `file-sink`.
 #[derive(Debug, Default, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-struct Options {
+pub struct Options {
     /// What is written of an event.
     format: Ndjson,
     /// What the files' names begin with, for example `documents/`. A file is named
@@ -100,8 +98,8 @@ mod tests {
         let mut sink = testing::open_sink::<FileSink>(r#"{"prefix":"out/"}"#).unwrap();
         let noon = 1_735_732_800_000_000_000;
         let batch = [
-            Input::body("2").label("kind", "span").time(noon + 1_000_000_000),
-            Input::body("1").label("kind", "span").time(noon),
+            Input::body("2").label("kind", "span").at(noon + 1_000_000_000, 0),
+            Input::body("1").label("kind", "span").at(noon, 0),
             Input::body("3").label("kind", "a/b"),
             Input::body("4"),
         ];

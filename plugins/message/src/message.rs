@@ -19,12 +19,7 @@ pub struct Message<'a> {
 impl<'a> Message<'a> {
     /// Labels a payload that is no longer packed. What is said beside a message (attributes, the folder it lies in)
     /// comes before what it says of itself: the sender's queue policy or the archive vouches for it.
-    pub fn new(
-        payload: Cow<'a, [u8]>,
-        account: Option<&str>,
-        region: Option<&str>,
-        sent_at: Option<&str>,
-    ) -> Self {
+    pub fn new(payload: Cow<'a, [u8]>, account: Option<&str>, region: Option<&str>, sent_at: Option<&str>) -> Self {
         let envelope = Envelope::scan(&payload);
         let beside = |text: Option<&str>| text.filter(|text| is_label(text)).map(str::to_owned);
         Self {

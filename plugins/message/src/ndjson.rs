@@ -3,14 +3,14 @@ use base64::engine::general_purpose::STANDARD;
 use memchr::memchr2;
 use rayline_sdk::Event;
 use schemars::JsonSchema;
-use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
 
 use crate::line::string;
 use crate::time::rfc3339;
 
 /// How an event becomes one line of text.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Ndjson {
     /// The body alone. Line breaks in it become spaces, which changes no JSON value.

@@ -8,14 +8,14 @@ use serde::{Deserialize, Serialize};
 const OUTPUT: &str = "output";
 
 /// The stage.
-struct PrintSink {
+pub struct PrintSink {
     options: Options,
 }
 
 /// Options of `print-sink`.
 #[derive(Debug, Default, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-struct Options {
+pub struct Options {
     /// What is printed of an event.
     format: Ndjson,
 }
@@ -49,10 +49,9 @@ mod tests {
     use super::*;
 
     fn printed(options: &str, events: &[Input]) -> String {
-        testing::console::grant(OUTPUT);
         let mut sink = testing::open_sink::<PrintSink>(options).unwrap();
         assert_eq!(sink.write(events).unwrap(), []);
-        String::from_utf8(testing::console::take(OUTPUT)).unwrap()
+        String::from_utf8(testing::console::take()).unwrap()
     }
 
     #[test]
@@ -65,7 +64,7 @@ mod tests {
     fn an_event_is_a_line() {
         let time = 1_735_732_800_000_000_000;
         let events = [
-            Input::body("{\"a\":\n1}").id("i\"1").label("kind", "span").attrs("{\"object\":\"o\"}").time(time).version(7),
+            Input::body("{\"a\":\n1}").id("i\"1").label("kind", "span").attrs("{\"object\":\"o\"}").at(time, 7),
             Input::body("not\nJSON"),
         ];
         assert_eq!(

@@ -2,15 +2,13 @@
 
 use rayline_message::transport;
 use rayline_sdk::queue::{self, Outgoing};
-use rayline_sdk::{
-    Batch, Binding, Capability, CapabilityError, Context, Event, Exceptions, Failure, NoOptions, Sink,
-};
+use rayline_sdk::{Batch, Binding, Capability, CapabilityError, Context, Event, Exceptions, Failure, NoOptions, Sink};
 use serde_json::{Map, Value, json};
 
 const QUEUE: &str = "queue";
 
 /// The stage.
-struct QueueSink;
+pub struct QueueSink;
 
 impl Sink for QueueSink {
     type Options = NoOptions;
@@ -65,7 +63,7 @@ mod tests {
         let left = sink.write(&[
             Input::body("{}").label("kind", "raw").label("account", "111122223333").label("region", "eu-west-1"),
             Input::body("plain"),
-            Input::body(&large),
+            Input::body(large.as_str()),
         ]);
         assert_eq!(left.unwrap(), []);
         let sent = testing::queue::take(QUEUE);

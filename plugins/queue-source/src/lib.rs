@@ -21,7 +21,7 @@ const QUEUE: &str = "queue";
 const MESSAGES: usize = 4096;
 
 /// The stage.
-struct QueueSource {
+pub struct QueueSource {
     options: Options,
     /// Taken from the queue and not yet passed on: unpacked, they may be larger than one reading.
     taken: Taken,
@@ -41,7 +41,7 @@ struct Taken {
 /// Options of `queue-source`.
 #[derive(Debug, Default, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-struct Options {
+pub struct Options {
     /// End when the queue is empty: no message waits, is delayed, or is being worked on by somebody else. Without it the
     /// source reads for ever.
     stop_when_empty: bool,
@@ -109,7 +109,10 @@ impl Source for QueueSource {
 
     fn close(&mut self) {
         if let Err(failure) = self.delete() {
-            log::warn("messages that are done were not deleted and will come again", &[("reason", &format!("{failure:?}"))]);
+            log::warn(
+                "messages that are done were not deleted and will come again",
+                &[("reason", &format!("{failure:?}"))],
+            );
         }
     }
 }
@@ -170,8 +173,12 @@ impl Taken {
                 attributes.sent_at.as_deref(),
             );
             let labels: Vec<_> = read.labels().collect();
-            let event =
-                SourceEvent { labels: &labels, attrs: &attributes.to_json(), time: read.time, ..SourceEvent::default() };
+            let event = SourceEvent {
+                labels: &labels,
+                attrs: &attributes.to_json(),
+                time: read.time,
+                ..SourceEvent::default()
+            };
             out.push(message.handle, &event, &read.payload);
         }
         *self = Self::default();
