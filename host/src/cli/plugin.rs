@@ -1,8 +1,9 @@
 //! `rayline plugin list|show|build`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
+use rayline_builder::Progress;
 
 use super::Exit;
 use super::load::Loader;
@@ -86,13 +87,16 @@ fn description(name: &str, plugin: &Plugin) -> anyhow::Result<String> {
     Ok(text)
 }
 
-fn build(folder: &std::path::Path, output: Option<PathBuf>) -> anyhow::Result<Exit> {
-    let component = rayline_builder::build(folder)?;
-    let output = match output {
-        Some(output) => output,
-        None => PathBuf::from(component.file_name().context("the build gave no file")?),
-    };
-    std::fs::copy(&component, &output).with_context(|| format!("cannot write {}", output.display()))?;
-    println!("{}", output.display());
+fn build(folder: &Path, output: Option<PathBuf>) -> anyhow::Result<Exit> {
+    let target = folder.join("target").join("rayline");
+    let components = rayline_builder::build(folder, &[], &target, Progress::Shown)?;
+    if let (Some(output), [_, _, ..]) = (&output, &components[..]) {
+        bail!("{} makes {} plugins, -o {} names one file", folder.display(), components.len(), output.display());
+    }
+    for component in components {
+        let output = output.clone().unwrap_or_else(|| PathBuf::from(format!("{}.wasm", component.package)));
+        std::fs::copy(&component.path, &output).with_context(|| format!("cannot write {}", output.display()))?;
+        println!("{}", output.display());
+    }
     Ok(Exit::Done)
 }
