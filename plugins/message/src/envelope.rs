@@ -183,7 +183,11 @@ fn is_space(byte: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::path::Path;
+
     use super::*;
+    use crate::{Attributes, Line};
 
     fn envelope(account: &str, region: &str, collected_at: u64) -> Envelope {
         let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
@@ -253,5 +257,35 @@ mod tests {
             assert!(part.account.is_none() || part.account == full.account, "{end}");
             assert!(part.region.is_none() || part.region == full.region, "{end}");
         }
+    }
+
+    /// Whatever lies in a message, its envelope is found on both sides of it, and an archive line gives it back.
+    #[test]
+    fn real_traces() {
+        let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/xray-data");
+        if !data.is_dir() {
+            println!("skipped: no real traces at {}", data.display());
+            return;
+        }
+        let mut seen = 0;
+        for folder in ["traces", "segments", "synthetic", "events", "executions", "malformed"] {
+            for entry in fs::read_dir(data.join(folder)).unwrap() {
+                let path = entry.unwrap().path();
+                let text = fs::read(&path).unwrap();
+                let mut line = Vec::new();
+                Line { sha256: "x".into(), attributes: Attributes::default(), raw: (&text).into() }.write(&mut line);
+                assert_eq!(Line::parse(line.trim_ascii_end()).unwrap().raw, text, "{}", path.display());
+
+                let Ok(value) = serde_json::from_slice::<serde_json::Value>(&text) else { continue };
+                let (front, back) =
+                    (r#"{"account":"1","trace":"#, r#","region":"r","collected_at":"1970-01-01T00:00:01Z"}"#);
+                for trace in [text, value.to_string().into_bytes(), serde_json::to_vec(&value.to_string()).unwrap()] {
+                    let message = [front.as_bytes(), &trace, back.as_bytes()].concat();
+                    assert_eq!(Envelope::scan(&message), envelope("1", "r", 1_000_000_000), "{}", path.display());
+                    seen += 1;
+                }
+            }
+        }
+        assert!(seen > 100, "{seen}");
     }
 }
