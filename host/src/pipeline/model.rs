@@ -86,7 +86,7 @@ pub struct Stage {
 }
 
 /// The `plugin` key.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PluginRef {
     /// Shipped with the host, by name.
     Shipped(String),
