@@ -36,6 +36,10 @@ impl Listing {
                 }
                 continue;
             };
+            // A folder that some tool put there as an object of its own.
+            if object.key.ends_with('/') {
+                continue;
+            }
             let Some(folder) = selection.excluded(&object.key) else { return Ok(Some(object)) };
             let next = self.page.partition_point(|object| object.key.starts_with(folder));
             self.page.drain(..next);

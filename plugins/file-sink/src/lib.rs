@@ -24,9 +24,8 @@ pub struct FileSink {
 pub struct Options {
     /// What is written of an event.
     format: Ndjson,
-    /// What the files' names begin with, for example `documents/`. A file is named
-    /// `PREFIX KIND/TIME-HASH.ndjson`: the label `kind` (without it the stage's name), the time of the earliest event in
-    /// it, and a hash of its content.
+    /// What the files' names begin with, for example `documents/`. `KIND/TIME-HASH.ndjson` follows: the events' label
+    /// `kind` (without it the stage's name), the time of the earliest event in the file, and a hash of its content.
     prefix: String,
 }
 
@@ -46,7 +45,8 @@ impl Sink for FileSink {
     fn write(&mut self, batch: &Batch, out: &mut Exceptions) -> Result<(), Failure> {
         let mut kinds: BTreeMap<&str, Vec<Event<'_>>> = BTreeMap::new();
         for event in batch {
-            kinds.entry(event.label("kind").unwrap_or(&self.stage)).or_default().push(event);
+            let kind = event.label("kind").filter(|kind| !kind.is_empty());
+            kinds.entry(kind.unwrap_or(&self.stage)).or_default().push(event);
         }
         for (kind, events) in &kinds {
             let Err(error) = self.write_file(kind, events) else { continue };
@@ -101,7 +101,7 @@ mod tests {
             Input::body("2").label("kind", "span").at(noon + 1_000_000_000, 0),
             Input::body("1").label("kind", "span").at(noon, 0),
             Input::body("3").label("kind", "a/b"),
-            Input::body("4"),
+            Input::body("4").label("kind", ""),
         ];
         let expected = [
             ("out/a%2Fb/#".to_owned(), "3\n".to_owned()),

@@ -9,8 +9,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 /// Stands for a label that a message does not have.
 const UNKNOWN: &str = "unknown";
 
-/// What may stand in a folder's name as it is. `%` stands for itself nowhere, so that reading is exact.
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
+/// What may stand in a folder's name as it is. Not `%`, so that reading is exact; not `.`, since `..` is no name.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_');
 
 /// What the Hive-style folders of a key (`account=…/region=…/year=…/month=…/day=…/hour=…`) say, in any order and
 /// number, among other folders.
@@ -110,7 +110,7 @@ mod tests {
                 Some("a/b %é"),
                 Some(".."),
                 "2025-12-31T00:00:00Z",
-                "account=a%2Fb%20%25%C3%A9/region=../year=2025/month=12/day=31/hour=00",
+                "account=a%2Fb%20%25%C3%A9/region=%2E%2E/year=2025/month=12/day=31/hour=00",
             ),
         ] {
             let folder = hour_folder(account, region, at(time));

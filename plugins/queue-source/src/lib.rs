@@ -1,8 +1,8 @@
 //! Raw messages from a queue.
 //!
-//! A message stays on the queue until it is settled: deleted when done, given back when released. Its event's ticket is
-//! its handle.
+//! A message stays on the queue until it is settled: deleted when done, given back when released.
 
+use std::collections::BTreeMap;
 use std::mem;
 use std::time::Duration;
 
@@ -25,9 +25,11 @@ pub struct QueueSource {
     options: Options,
     /// Taken from the queue and not yet passed on: unpacked, they may be larger than one reading.
     taken: Taken,
-    /// Passed on or waiting in `taken`, and not yet settled.
-    held: u64,
-    /// Settled as done, and not yet deleted.
+    /// The handles of the messages that were passed on and are not settled, by ticket. A ticket is not a handle: a message
+    /// that was held for too long may come again under the same one.
+    held: BTreeMap<u64, u64>,
+    last_ticket: u64,
+    /// The handles of messages that are done and not yet deleted.
     done: Vec<u64>,
 }
 
@@ -76,7 +78,7 @@ impl Source for QueueSource {
     }
 
     fn open(options: Options, _: &Context) -> Result<Self, Failure> {
-        Ok(Self { options, taken: Taken::default(), held: 0, done: Vec::new() })
+        Ok(Self { options, taken: Taken::default(), held: BTreeMap::new(), last_ticket: 0, done: Vec::new() })
     }
 
     fn read(&mut self, max_bytes: usize, max_wait: Duration, out: &mut SourceOutput) -> Result<Reading, Failure> {
@@ -86,19 +88,22 @@ impl Source for QueueSource {
             if messages.is_empty() {
                 return self.nothing();
             }
-            self.held += messages.len() as u64;
             self.taken = Taken { messages: Some(messages), next: 0, received_at: rfc3339(clock::now()) };
         }
-        self.taken.pass_on(max_bytes, out);
+        self.pass_on(max_bytes, out);
         Ok(Reading::Events)
     }
 
     fn settle(&mut self, settlements: &[Settlement]) -> Result<(), Failure> {
-        let tickets = |outcome| settlements.iter().filter(move |it| it.outcome == outcome).map(|it| it.ticket);
-        self.done.extend(tickets(Outcome::Done));
-        let released: Vec<u64> = tickets(Outcome::Released).collect();
+        let mut released = Vec::new();
+        for Settlement { ticket, outcome } in settlements {
+            let handle = self.held.remove(ticket);
+            match outcome {
+                Outcome::Done => self.done.extend(handle),
+                Outcome::Released => released.extend(handle),
+            }
+        }
         if !released.is_empty() {
-            self.held = self.held.saturating_sub(released.len() as u64);
             // What could not be given back comes again by itself when its time is over.
             if let Err(error) = queue::release(QUEUE, &released) {
                 log::warn("messages were not given back at once", &[("reason", &error.to_string())]);
@@ -140,31 +145,29 @@ impl QueueSource {
                 _ => log::warn("a message that is done was not deleted", &[("reason", &error.to_string())]),
             }
         }
-        self.held = self.held.saturating_sub((handles.len() - self.done.len()) as u64);
         Ok(())
     }
 
     fn nothing(&self) -> Result<Reading, Failure> {
         if self.options.stop_when_empty {
             let depth = queue::depth(QUEUE)?;
-            if depth.visible == 0 && depth.delayed == 0 && depth.invisible <= self.held {
+            let own = self.held.len() + self.done.len();
+            if depth.visible == 0 && depth.delayed == 0 && depth.invisible <= own as u64 {
                 return Ok(Reading::Finished);
             }
         }
         Ok(Reading::Idle(Duration::ZERO))
     }
-}
 
-impl Taken {
     fn pass_on(&mut self, max_bytes: usize, out: &mut SourceOutput) {
-        let Some(messages) = &self.messages else { return };
-        for message in messages.iter().skip(self.next) {
+        let Taken { messages: Some(messages), next, received_at } = &mut self.taken else { return };
+        for message in messages.iter().skip(*next) {
             if out.body_bytes() >= max_bytes && !out.is_empty() {
                 return;
             }
-            self.next += 1;
+            *next += 1;
             let beside: Beside = serde_json::from_str(message.attrs).unwrap_or_default();
-            let attributes = Attributes { received_at: self.received_at.clone(), object: None, ..beside.attributes };
+            let attributes = Attributes { received_at: received_at.clone(), object: None, ..beside.attributes };
             let Own { account, region } = beside.own;
             let read = Message::new(
                 transport::unpack(message.body),
@@ -179,9 +182,11 @@ impl Taken {
                 time: read.time,
                 ..SourceEvent::default()
             };
-            out.push(message.handle, &event, &read.payload);
+            self.last_ticket += 1;
+            self.held.insert(self.last_ticket, message.handle);
+            out.push(self.last_ticket, &event, &read.payload);
         }
-        *self = Self::default();
+        self.taken = Taken::default();
     }
 }
 

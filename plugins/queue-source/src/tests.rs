@@ -73,6 +73,17 @@ fn done_is_deleted_and_released_comes_again() {
 }
 
 #[test]
+fn a_message_that_somebody_else_deleted_is_not_kept() {
+    let mut source = source("{}");
+    testing::queue::put(QUEUE, "{}", b"a");
+    let ticket = read(&mut source, 1000)[0].origin;
+    queue::delete(QUEUE, &[1]).unwrap();
+    source.settle(&settled(&[ticket], Outcome::Done)).unwrap();
+    source.settle(&settled(&[ticket], Outcome::Done)).unwrap();
+    assert_eq!(testing::log::take().len(), 1, "it is told once and not tried again");
+}
+
+#[test]
 fn a_reading_holds_about_as_much_as_was_asked_for_once_unpacked() {
     let mut source = source(r#"{"stop_when_empty":true}"#);
     let large = format!("{{\"account\":\"1\"}}{}", " ".repeat(1 << 20));
