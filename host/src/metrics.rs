@@ -147,7 +147,11 @@ impl Metrics {
             in_flight: Family::default(),
         };
         let registry = &mut all.registry;
-        registry.register("component_received_events", "Events given to a stage, or read by a source", all.received.clone());
+        registry.register(
+            "component_received_events",
+            "Events given to a stage, or read by a source",
+            all.received.clone(),
+        );
         registry.register("component_received_event_bytes", "Their bytes", all.received_bytes.clone());
         registry.register("component_sent_events", "Events that a stage handed on or wrote", all.sent.clone());
         registry.register("component_sent_event_bytes", "Their bytes", all.sent_bytes.clone());
@@ -167,7 +171,12 @@ impl Metrics {
             all.oldest.clone(),
         );
         registry.register("queue_messages", "Messages of a bound queue, by state", all.backlog.clone());
-        registry.register_with_unit("pipeline_in_flight", "Events between source and settlement", Unit::Bytes, all.in_flight.clone());
+        registry.register_with_unit(
+            "pipeline_in_flight",
+            "Events between source and settlement",
+            Unit::Bytes,
+            all.in_flight.clone(),
+        );
         Arc::new(all)
     }
 

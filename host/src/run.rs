@@ -218,7 +218,12 @@ impl Running {
     ///
     /// # Errors
     /// When a plugin cannot be loaded or a grant cannot be opened.
-    pub async fn start(pipeline: &Pipeline, plugins: &Plugins, metrics: &Arc<Metrics>, feed: Feed) -> anyhow::Result<Self> {
+    pub async fn start(
+        pipeline: &Pipeline,
+        plugins: &Plugins,
+        metrics: &Arc<Metrics>,
+        feed: Feed,
+    ) -> anyhow::Result<Self> {
         let budget = Budget::new(usize::try_from(pipeline.in_flight_bytes)?);
         let stages = stages(pipeline, plugins, metrics, &budget, feed).await?;
         let store = Store::open(&pipeline.dead_letter.location).await.context("cannot open the dead letter")?;
@@ -226,7 +231,6 @@ impl Running {
         let (stop, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();
 
-        let readers = |name: &str| stages.iter().filter(move |stage| stage.config.inputs.iter().any(|input| input == name));
         let (inputs, mut receivers): (BTreeMap<_, _>, BTreeMap<_, _>) = stages
             .iter()
             .filter(|stage| stage.config.kind != Kind::Source)
@@ -235,8 +239,10 @@ impl Running {
                 ((stage.name.clone(), sender), (stage.name.clone(), receiver))
             })
             .unzip();
-        let outlets =
-            |name: &str| Outlets::new(readers(name).filter_map(|reader| inputs.get(&reader.name).cloned()).collect());
+        let outlets = |name: &str| {
+            let readers = stages.iter().filter(|stage| stage.config.inputs.iter().any(|input| input == name));
+            Outlets::new(readers.filter_map(|reader| inputs.get(&reader.name).cloned()).collect())
+        };
 
         let mut inlets = BTreeMap::new();
         for stage in &stages {
@@ -400,7 +406,10 @@ async fn stages(
     let mut stages = Vec::new();
     let mut finite = true;
     for config in &pipeline.stages {
-        let plugin = plugins.get(&config.plugin).cloned().with_context(|| format!("the plugin of `{}` is not loaded", config.name))?;
+        let plugin = plugins
+            .get(&config.plugin)
+            .cloned()
+            .with_context(|| format!("the plugin of `{}` is not loaded", config.name))?;
         finite &= config.kind != Kind::Source || ends(&plugin, &config.options);
         stages.push((config, plugin));
     }

@@ -37,7 +37,9 @@ pub enum Command {
     /// Give the source messages to the pipeline again, as if its sources had read them; or the events to one stage.
     ///
     /// Objects whose letters were all delivered are deleted. What fails again is in a new object.
-    #[command(after_help = "Examples:\n  rayline dead-letter replay pipelines/central.toml\n  rayline dead-letter replay pipelines/central.toml --at index")]
+    #[command(
+        after_help = "Examples:\n  rayline dead-letter replay pipelines/central.toml\n  rayline dead-letter replay pipelines/central.toml --at index"
+    )]
     Replay {
         /// The pipeline file.
         pipeline: PathBuf,
@@ -52,8 +54,9 @@ pub enum Command {
 /// # Errors
 /// When the pipeline file or an object cannot be read.
 pub async fn dead_letter(command: Command) -> anyhow::Result<Exit> {
-    let (Command::List { pipeline: file } | Command::Show { pipeline: file, .. } | Command::Replay { pipeline: file, .. }) =
-        &command;
+    let (Command::List { pipeline: file }
+    | Command::Show { pipeline: file, .. }
+    | Command::Replay { pipeline: file, .. }) = &command;
     let loader = Loader::for_pipelines(std::slice::from_ref(file), false)?;
     let pipeline = match loader.pipeline(file)? {
         Ok(pipeline) => pipeline,
@@ -78,7 +81,8 @@ struct Letters {
 
 impl Letters {
     async fn read(store: &Store, object: &str) -> anyhow::Result<Self> {
-        let content = store.get(object).await.with_context(|| format!("cannot read the dead letter object {object}"))?;
+        let content =
+            store.get(object).await.with_context(|| format!("cannot read the dead letter object {object}"))?;
         let mut read = Letters { messages: BTreeMap::new(), letters: Vec::new() };
         for (number, line) in content.split(|byte| *byte == b'\n').enumerate().filter(|(_, line)| !line.is_empty()) {
             let line = serde_json::from_slice(line)
@@ -196,7 +200,8 @@ fn targets(letters: &Letters, at: Option<&str>) -> anyhow::Result<Vec<(String, A
     };
     let mut events = Vec::new();
     for letter in letters.letters.iter().filter(|letter| letter.stage == at && letter.part.is_none()) {
-        let message = letters.messages.get(&letter.message).context("a letter names a message that is not in its object")?;
+        let message =
+            letters.messages.get(&letter.message).context("a letter names a message that is not in its object")?;
         let stored = letter.event.as_ref().unwrap_or(&message.event);
         events.push((at.to_owned(), message.source.as_str().into(), stored.event()?));
     }

@@ -17,8 +17,9 @@ pub enum Format {
 pub fn init(format: Option<Format>, filter: &str) {
     let parsed = EnvFilter::try_new(filter);
     let wrong = parsed.as_ref().err().map(ToString::to_string);
-    let subscriber =
-        tracing_subscriber::fmt().with_env_filter(parsed.unwrap_or_else(|_| EnvFilter::new("info"))).with_writer(stderr);
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(parsed.unwrap_or_else(|_| EnvFilter::new("info")))
+        .with_writer(stderr);
     let terminal = stderr().is_terminal();
     // A logger that is already there (a test's) stays.
     let _ = match format.unwrap_or(if terminal { Format::Text } else { Format::Json }) {

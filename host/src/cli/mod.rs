@@ -64,7 +64,9 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run pipelines until they end or are told to stop.
-    #[command(after_help = "Examples:\n  rayline run pipelines/demo.toml\n  rayline run collect.toml central.toml --log-format json\n\nSIGTERM and ctrl-c stop in good order (a second ctrl-c at once); SIGHUP reads the files again.")]
+    #[command(
+        after_help = "Examples:\n  rayline run pipelines/demo.toml\n  rayline run collect.toml central.toml --log-format json\n\nSIGTERM and ctrl-c stop in good order (a second ctrl-c at once); SIGHUP reads the files again."
+    )]
     Run {
         /// Pipeline files.
         #[arg(required = true, value_name = "PIPELINE")]
@@ -78,7 +80,9 @@ enum Command {
         pipelines: Vec<PathBuf>,
     },
     /// Run a pipeline that reads an archive, for a part of it.
-    #[command(after_help = "Examples:\n  rayline replay pipelines/replay.toml --from 2026-11-01T00:00:00Z --to 2026-11-02T00:00:00Z --dry-run\n  rayline replay pipelines/replay.toml --account 111122223333 --rate 500")]
+    #[command(
+        after_help = "Examples:\n  rayline replay pipelines/replay.toml --from 2026-11-01T00:00:00Z --to 2026-11-02T00:00:00Z --dry-run\n  rayline replay pipelines/replay.toml --account 111122223333 --rate 500"
+    )]
     Replay(replay::Args),
     /// Show, describe and build plugins.
     #[command(subcommand)]

@@ -75,7 +75,8 @@ fn description(name: &str, plugin: &Plugin) -> anyhow::Result<String> {
     if let Some(schema) = &facts.options_schema {
         writeln!(text, "\nOptions (JSON Schema):\n{}", serde_json::to_string_pretty(schema)?)?;
     }
-    let (powerless, capabilities): (Vec<_>, Vec<_>) = facts.imports.iter().partition(|import| import.starts_with("wasi:"));
+    let (powerless, capabilities): (Vec<_>, Vec<_>) =
+        facts.imports.iter().partition(|import| import.starts_with("wasi:"));
     for (title, imports) in [("Imports", capabilities), ("Imports that are there and powerless", powerless)] {
         if !imports.is_empty() {
             writeln!(text, "\n{title}:")?;

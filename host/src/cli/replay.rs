@@ -105,7 +105,10 @@ fn narrow(pipeline: &mut Pipeline, args: &Args) -> anyhow::Result<()> {
     let archive = PluginRef::Shipped("archive-source".to_owned());
     let mut sources = pipeline.stages.iter_mut().filter(|stage| stage.plugin == archive).peekable();
     if sources.peek().is_none() {
-        bail!("{} has no source with `plugin = \"archive-source\"`: there is nothing to replay", args.pipeline.display());
+        bail!(
+            "{} has no source with `plugin = \"archive-source\"`: there is nothing to replay",
+            args.pipeline.display()
+        );
     }
     for stage in sources {
         let Value::Object(declared) = &mut stage.options else { continue };

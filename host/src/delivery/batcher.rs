@@ -74,9 +74,8 @@ impl Batcher {
     fn add(&mut self, claimed: Claimed) {
         let bytes = claimed.event.bytes();
         let at = self.group_of(&claimed.event.labels);
-        let full = |group: &Group| {
-            group.events.len() >= self.config.max_events || group.bytes + bytes > self.config.max_bytes
-        };
+        let full =
+            |group: &Group| group.events.len() >= self.config.max_events || group.bytes + bytes > self.config.max_bytes;
         let at = match at {
             Some(at) if self.open.get(at).is_some_and(full) => {
                 self.close(at);

@@ -32,12 +32,7 @@ impl Readings {
     pub fn add(&mut self, tickets: &[u64], checkpoint: Option<String>) -> Option<String> {
         let number = self.first + self.open.len() as u64;
         self.by_ticket.extend(tickets.iter().map(|ticket| (*ticket, number)));
-        self.open.push_back(Reading {
-            at: Instant::now(),
-            unsettled: tickets.len(),
-            released: false,
-            checkpoint,
-        });
+        self.open.push_back(Reading { at: Instant::now(), unsettled: tickets.len(), released: false, checkpoint });
         self.advance()
     }
 

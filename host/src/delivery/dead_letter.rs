@@ -257,8 +257,7 @@ mod tests {
     fn an_object_holds_each_message_once_and_gives_events_back() {
         let (settle, _settled) = mpsc::unbounded_channel();
         let source = event("m", b"not \xff text");
-        let claim =
-            Claim::new("inbox".into(), source.clone(), Budget::new(1).charge(0), Ticket::new(1, settle));
+        let claim = Claim::new("inbox".into(), source.clone(), Budget::new(1).charge(0), Ticket::new(1, settle));
         let letter = |event: &Event, part: Option<&[u8]>| Letter {
             stage: "index".into(),
             plugin: "elasticsearch-sink".into(),
@@ -268,10 +267,15 @@ mod tests {
             claim: claim.clone(),
         };
         let derived = event("d", b"{}");
-        let content =
-            render(&[letter(&source, None), letter(&source, Some(b"{")), letter(&derived, None)], Timestamp::UNIX_EPOCH);
-        let lines: Vec<Line> =
-            content.split(|b| *b == b'\n').filter(|l| !l.is_empty()).map(|l| serde_json::from_slice(l).unwrap()).collect();
+        let content = render(
+            &[letter(&source, None), letter(&source, Some(b"{")), letter(&derived, None)],
+            Timestamp::UNIX_EPOCH,
+        );
+        let lines: Vec<Line> = content
+            .split(|b| *b == b'\n')
+            .filter(|l| !l.is_empty())
+            .map(|l| serde_json::from_slice(l).unwrap())
+            .collect();
         let [Line::Message(message), Line::Letter(whole), Line::Letter(part), Line::Letter(other)] = &lines[..] else {
             panic!("{lines:?}")
         };

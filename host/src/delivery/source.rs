@@ -84,7 +84,8 @@ impl Source {
         let mut waits = backoff(self.stage.config.retry.initial, self.stage.config.retry.max);
         let mut traps = 0;
         loop {
-            let checkpoint = self.checkpoint.load().map_err(|error| self.fatal(format!("cannot read its checkpoint: {error}")))?;
+            let checkpoint =
+                self.checkpoint.load().map_err(|error| self.fatal(format!("cannot read its checkpoint: {error}")))?;
             let instance = self.stage.open(self.number, checkpoint).await?;
             let (settle, settled) = unbounded_channel();
             let mut handed = Handed {
@@ -247,7 +248,12 @@ impl Source {
         while !handed.untold.is_empty() {
             fail_point!("before-settle");
             let count = handed.untold.len().min(SETTLE_AT_ONCE);
-            match handed.instance.settle(handed.untold.get(..count).unwrap_or_default()).await.map_err(Fault::Trapped)? {
+            match handed
+                .instance
+                .settle(handed.untold.get(..count).unwrap_or_default())
+                .await
+                .map_err(Fault::Trapped)?
+            {
                 Ok(()) => {
                     for settled in handed.untold.drain(..count) {
                         let safe = handed.readings.settle(settled);
@@ -264,7 +270,8 @@ impl Source {
         }
         self.stage.set_oldest(handed.readings.oldest());
         if handed.unsaved.is_some() && handed.saved_at.elapsed() >= SAVE_EVERY {
-            self.save(handed).map_err(|error| Fault::Stage(self.fatal(format!("cannot save its checkpoint: {error}"))))?;
+            self.save(handed)
+                .map_err(|error| Fault::Stage(self.fatal(format!("cannot save its checkpoint: {error}"))))?;
         }
         Ok(())
     }

@@ -29,11 +29,17 @@ pub type Batches = Arc<Mutex<mpsc::Receiver<Vec<Claimed>>>>;
 pub struct Worker {
     stage: Arc<StageRun>,
     number: u32,
-    outlets: Outlets,
-    letters: mpsc::Sender<Letter>,
+    exits: Exits,
     instance: Option<Instance>,
     /// Nothing was called since the instance was opened: what traps it now is guilty.
     fresh: bool,
+}
+
+/// Where events leave a stage.
+struct Exits {
+    stage: Arc<StageRun>,
+    outlets: Outlets,
+    letters: mpsc::Sender<Letter>,
 }
 
 /// What became of the events of one call.
@@ -53,7 +59,8 @@ struct Bad {
 impl Worker {
     /// The worker for instance `number` of `stage`.
     pub fn new(stage: Arc<StageRun>, number: u32, outlets: Outlets, letters: mpsc::Sender<Letter>) -> Self {
-        Worker { stage, number, outlets, letters, instance: None, fresh: false }
+        let exits = Exits { stage: stage.clone(), outlets, letters };
+        Worker { stage, number, exits, instance: None, fresh: false }
     }
 
     /// Works until there are no more batches.
@@ -95,24 +102,26 @@ impl Worker {
             let (again, later) = match self.call(&events).await? {
                 Outcome::Processed(processed) => {
                     self.stage.breaker.record(events.len(), 0);
-                    self.hand_on(events, processed).await;
+                    self.exits.hand_on(events, processed).await;
                     (Vec::new(), None)
                 }
-                Outcome::Written(exceptions) => self.written(events, exceptions).await,
+                Outcome::Written(exceptions) => self.exits.written(events, exceptions).await,
                 Outcome::Failed(Failure::Reject(reason)) if self.stage.config.kind == Kind::Transform => {
-                    self.bury(events.into_iter().map(|event| Bad { event, reason: reason.clone() }).collect()).await;
+                    self.exits
+                        .bury(events.into_iter().map(|event| Bad { event, reason: reason.clone() }).collect())
+                        .await;
                     (Vec::new(), None)
                 }
                 Outcome::Failed(Failure::Reject(reason)) => {
                     let bad = events.into_iter().map(|event| Bad { event, reason: reason.clone() }).collect();
-                    (self.judge(0, bad).await, None)
+                    (self.exits.judge(0, bad).await, None)
                 }
                 Outcome::Failed(Failure::Retry(Later { reason, after })) => (events, Some((reason, after))),
                 Outcome::Failed(Failure::Fatal(reason)) => return Err(self.stage.fatal(reason)),
                 Outcome::Trapped { fresh: false, .. } if events.len() == 1 => (events, None),
                 Outcome::Trapped { trap, .. } if events.len() == 1 => {
                     let bad = events.into_iter().map(|event| Bad { event, reason: trap.to_string() }).collect();
-                    (self.judge(0, bad).await, None)
+                    (self.exits.judge(0, bad).await, None)
                 }
                 Outcome::Trapped { .. } => {
                     let mut first = events;
@@ -129,7 +138,7 @@ impl Worker {
             if self.stage.config.retry.max_attempts.is_some_and(|max| attempts >= max) {
                 let reason = format!("gave up after {attempts} attempts: {reason}");
                 let bad = again.into_iter().map(|event| Bad { event, reason: reason.clone() }).collect();
-                work.push(self.judge(0, bad).await);
+                work.push(self.exits.judge(0, bad).await);
                 attempts = 0;
                 continue;
             }
@@ -184,6 +193,48 @@ impl Worker {
         Ok(self.instance.insert(instance))
     }
 
+    /// While the stage is paused: tries one event now and then, each time another. Returns those still to be delivered.
+    async fn probe(&mut self, held: Vec<Claimed>) -> Result<Vec<Claimed>, StageError> {
+        let stage = self.stage.clone();
+        if stage.finite {
+            return Err(StageError::Paused { stage: stage.name.clone(), reason: stage.problem().unwrap_or_default() });
+        }
+        let mut held = VecDeque::from(held);
+        let mut paused = stage.breaker.watch();
+        while let Some(at) = stage.breaker.next_probe() {
+            tokio::select! {
+                _ = paused.changed() => continue,
+                () = sleep_until(at) => {}
+            }
+            if !stage.breaker.take_probe() {
+                continue;
+            }
+            let Some(event) = held.pop_front() else { break };
+            let one = vec![event];
+            match self.call(&one).await? {
+                Outcome::Processed(processed) => self.exits.hand_on(one, processed).await,
+                Outcome::Written(exceptions) if exceptions.is_empty() => {
+                    self.exits.written(one, exceptions).await;
+                }
+                Outcome::Failed(Failure::Fatal(reason)) => return Err(stage.fatal(reason)),
+                _ => {
+                    held.extend(one);
+                    continue;
+                }
+            }
+            info!(stage = %stage.name, "an event passed: the stage goes on");
+            stage.breaker.resume();
+            stage.metrics.paused.set(0);
+        }
+        Ok(held.into())
+    }
+
+    fn backoff(&self) -> impl Iterator<Item = Duration> + use<> {
+        backoff(self.stage.config.retry.initial, self.stage.config.retry.max)
+    }
+}
+
+impl Exits {
     /// A transform's outputs go on, its rejections to the dead letter; an input that gave neither was filtered.
     async fn hand_on(&self, events: Vec<Claimed>, processed: Processed) {
         let stage = &self.stage;
@@ -285,45 +336,5 @@ impl Worker {
         };
         // The writer ends only after every worker: a failed send is a pipeline that is torn down, and releases.
         let _ = self.letters.send(letter).await;
-    }
-
-    /// While the stage is paused: tries one event now and then, each time another. Returns those still to be delivered.
-    async fn probe(&mut self, held: Vec<Claimed>) -> Result<Vec<Claimed>, StageError> {
-        let stage = self.stage.clone();
-        if stage.finite {
-            return Err(StageError::Paused { stage: stage.name.clone(), reason: stage.problem().unwrap_or_default() });
-        }
-        let mut held = VecDeque::from(held);
-        let mut paused = stage.breaker.watch();
-        while let Some(at) = stage.breaker.next_probe() {
-            tokio::select! {
-                _ = paused.changed() => continue,
-                () = sleep_until(at) => {}
-            }
-            if !stage.breaker.take_probe() {
-                continue;
-            }
-            let Some(event) = held.pop_front() else { break };
-            let one = vec![event];
-            match self.call(&one).await? {
-                Outcome::Processed(processed) => self.hand_on(one, processed).await,
-                Outcome::Written(exceptions) if exceptions.is_empty() => {
-                    self.written(one, exceptions).await;
-                }
-                Outcome::Failed(Failure::Fatal(reason)) => return Err(stage.fatal(reason)),
-                _ => {
-                    held.extend(one);
-                    continue;
-                }
-            }
-            info!(stage = %stage.name, "an event passed: the stage goes on");
-            stage.breaker.resume();
-            stage.metrics.paused.set(0);
-        }
-        Ok(held.into())
-    }
-
-    fn backoff(&self) -> impl Iterator<Item = Duration> + use<> {
-        backoff(self.stage.config.retry.initial, self.stage.config.retry.max)
     }
 }
