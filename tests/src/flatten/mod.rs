@@ -1,0 +1,1 @@
+//! What `flatten` makes of messages.
