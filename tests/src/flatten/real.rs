@@ -72,7 +72,11 @@ fn described_executions_and_events_become_documents_in_a_message() {
         for (implementation, flatten) in ALL {
             let outcome = flatten(&message(payload.as_bytes()));
             let ids: Vec<&str> = outcome.documents.iter().map(|document| document.id.as_str()).collect();
-            assert_eq!((ids, outcome.reasons()), (vec![arn.as_str().expect("an ARN")], vec![]), "{implementation}: {name}");
+            assert_eq!(
+                (ids, outcome.reasons()),
+                (vec![arn.as_str().expect("an ARN")], vec![]),
+                "{implementation}: {name}"
+            );
         }
     }
 }
