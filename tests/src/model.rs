@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use crate::reference::{Document, Kind};
+use crate::reference::{Document, Kind, Micros};
 
 /// By index and `_id`: version and document.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -32,6 +31,6 @@ fn index_of(kind: Kind, time_ns: u64) -> String {
         Kind::Trace => "traces",
         Kind::Segment | Kind::Subsegment => "spans",
     };
-    let time = Timestamp::from_nanosecond(i128::from(time_ns)).expect("a time of the index");
-    format!("xray-{kind}-{}", time.strftime("%Y.%m"))
+    let time = Micros((time_ns / 1000) as i64);
+    format!("xray-{kind}-{}", time.format("%Y.%m"))
 }

@@ -1,6 +1,6 @@
 //! Times as section 1 and the dates of section 5 have them.
 
-use jiff::Timestamp;
+use jiff::{Span, Timestamp, civil};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
@@ -49,7 +49,10 @@ impl Micros {
     }
 
     pub fn format(self, format: &str) -> String {
-        Timestamp::from_microsecond(self.0).expect("within jiff's years").strftime(format).to_string()
+        // jiff's timestamps end a day before the year 9999 does, its civil times do not.
+        let epoch = civil::date(1970, 1, 1).at(0, 0, 0, 0);
+        let time = epoch.checked_add(Span::new().microseconds(self.0)).expect("within the years 1970 to 9999");
+        time.strftime(format).to_string()
     }
 }
 
