@@ -2,14 +2,9 @@
 
 use serde_json::{Value, json};
 
+use super::recipe::{ARN, EXPRESS, T0, TRACE, describe, envelope, machine, raw};
 use super::{ALL, Flatten, Outcome, message, real_data, sample, samples};
 use crate::model::Index;
-
-const ARN: &str = "arn:aws:states:eu-west-1:111122223333:execution:Orders:order-1";
-const EXPRESS: &str = "arn:aws:states:eu-west-1:111122223333:express:Price:quote-1:5f0f";
-const TRACE: &str = "1-6aad0d03-6474ec86faeb7407e62ea252";
-/// The seconds in [`TRACE`].
-const T0: f64 = 1_789_725_955.0;
 
 #[test]
 fn settled_replaces_partial() {
@@ -117,37 +112,6 @@ fn two_views_of_a_trace_share_their_nodes() {
 }
 
 #[test]
-fn an_absence_writes_no_execution() {
-    let gateway = json!({"id": "gw", "name": "api/prod", "start_time": T0, "end_time": T0 + 1.0, "origin": "AWS::ApiGateway::Stage"});
-    let mut calling = gateway.clone();
-    calling["subsegments"] = json!([{"id": "call", "name": "STEPFUNCTIONS", "namespace": "aws", "start_time": T0, "end_time": T0 + 1.0,
-        "http": {"request": {"url": "https://states.eu-west-1.amazonaws.com/?Action=StartSyncExecution"}}}]);
-    let mut called = gateway.clone();
-    called["subsegments"] = json!([{"id": "call", "name": "SFN", "namespace": "aws", "start_time": T0, "aws": {"operation": "StartExecution"}}]);
-    let mut other_origin = machine("arn:aws:states:::nothing", Some(1.0));
-    other_origin["origin"] = "aws::stepfunctions::statemachine".into();
-    for (name, flatten) in ALL {
-        let executions = |verdict: &str, executions: Value, segments: Value| {
-            let outcome = flatten(&message(&raw(100, verdict, executions, segments)));
-            let ids = outcome
-                .documents
-                .into_iter()
-                .filter(|document| document.kind.name() == "execution")
-                .map(|document| document.id);
-            ids.collect::<Vec<_>>()
-        };
-        let own = vec![format!("{TRACE}:gw:execution")];
-        assert_eq!(executions("settled", json!([]), json!([gateway])), own, "{name}");
-        assert_eq!(executions("limit_exceeded", json!([]), json!([gateway])), own, "{name}");
-        assert!(executions("partial", json!([]), json!([gateway])).is_empty(), "{name}");
-        assert_eq!(executions("settled", json!([describe("RUNNING", 0)]), json!([gateway])), [ARN], "{name}");
-        for segments in [json!([calling]), json!([called]), json!([gateway, other_origin])] {
-            assert_eq!(executions("settled", json!([]), segments.clone()), [""; 0], "{name}: {segments}");
-        }
-    }
-}
-
-#[test]
 fn one_node_twice_gives_one_document_in_any_order() {
     let running = json!({"id": "a", "name": "n", "start_time": T0, "in_progress": true, "subsegments": [{"id": "b", "name": "m", "start_time": T0}]});
     let ended = json!({"id": "a", "name": "n", "start_time": T0, "end_time": T0 + 1.0});
@@ -189,32 +153,6 @@ fn one_id_of_two_nodes_is_numbered_in_any_order() {
             let mut found = found;
             found.sort_by(|a, b| a.0.cmp(&b.0));
             assert_eq!(found, expected, "{name}");
-        }
-    }
-}
-
-#[test]
-fn of_two_descriptions_the_better_stands() {
-    let mut event = describe("FAILED", 0);
-    event["startDate"] = json!(T0 * 1000.0);
-    let cases = [
-        (describe("FAILED", 0), describe("RUNNING", 1), "RUNNING", "describe"),
-        (describe("RUNNING", 0), event.clone(), "FAILED", "event"),
-        (event.clone(), describe("ABORTED", 0), "ABORTED", "describe"),
-        (json!({"detail": event}), describe("ABORTED", 0), "ABORTED", "describe"),
-    ];
-    for (name, flatten) in ALL {
-        for (a, b, status, source) in &cases {
-            for executions in [json!([a, b]), json!([b, a])] {
-                let outcome = flatten(&message(&raw(100, "unsampled", executions, Value::Null)));
-                let body = &outcome.documents[0].body;
-                assert_eq!(
-                    (&body["execution.status"], &body["execution.status_source"]),
-                    (&json!(status), &json!(source)),
-                    "{name}"
-                );
-                assert_eq!(outcome.documents.len(), 1, "{name}");
-            }
         }
     }
 }
@@ -325,27 +263,4 @@ fn permutations(of: &[usize]) -> Vec<Vec<usize>> {
         all.extend(permutations(&rest).into_iter().map(|rest| [&[*first], rest.as_slice()].concat()));
     }
     all
-}
-
-/// A message about [`TRACE`], collected so many seconds after it began.
-fn raw(after_secs: i64, verdict: &str, executions: Value, segments: Value) -> Vec<u8> {
-    let trace = if segments.is_null() { Value::Null } else { json!({"Id": TRACE, "Segments": segments}) };
-    envelope(after_secs, verdict, executions, trace)
-}
-
-fn envelope(after_secs: i64, verdict: &str, executions: Value, trace: Value) -> Vec<u8> {
-    let at = jiff::Timestamp::from_second(T0 as i64 + after_secs).expect("a time").to_string();
-    let message = json!({"schema": "rayline.raw/1", "account_id": "111122223333", "region": "eu-west-1", "collected_at": at,
-        "discovered_at": at, "verdict": verdict, "executions": executions, "trace": trace});
-    message.to_string().into_bytes()
-}
-
-fn describe(status: &str, redrives: u32) -> Value {
-    json!({"executionArn": ARN, "status": status, "startDate": T0, "redriveCount": redrives})
-}
-
-/// The segment of an execution that took so many seconds.
-fn machine(arn: &str, secs: Option<f64>) -> Value {
-    json!({"id": "own", "name": "Orders", "start_time": T0, "end_time": secs.map(|secs| T0 + secs),
-        "origin": "AWS::StepFunctions::StateMachine", "aws": {"resource_arn": arn}})
 }

@@ -5,11 +5,14 @@
 
 mod arrival;
 mod differential;
+mod executions;
+mod fields;
 mod generated;
 mod golden;
 mod mutate;
 mod property;
 mod real;
+mod recipe;
 
 use std::fs;
 use std::io::Read;

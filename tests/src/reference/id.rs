@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
 
+use super::Document;
 use super::input::{Message, Trace};
 use super::node::Node;
 use super::time::Micros;
-use super::{Document, Kind};
 
 /// A document before its id is known to be its own.
 pub struct Draft {

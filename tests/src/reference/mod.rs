@@ -7,7 +7,7 @@
 //! | `input`, `node`, `duplicate` | 2. Input |
 //! | `common` | 3. Every document |
 //! | `segment`, `http`, `cause` | 4. Segments and subsegments |
-//! | `described`, `execution`, `part` | 5. Executions |
+//! | `described`, `execution`, `names`, `part` | 5. Executions |
 //! | `trace` | 6. Traces |
 //! | `id` | 7. Ids, index, versions |
 
@@ -21,6 +21,7 @@ mod http;
 mod id;
 mod input;
 mod json;
+mod names;
 mod node;
 mod part;
 mod segment;

@@ -79,7 +79,7 @@ pub fn sums(body: &mut Body, nodes: &[&Node]) {
     let calls = || nodes.iter().filter(|node| node.is_call());
     let services: BTreeSet<String> = calls().filter_map(|node| node.name.clone()).collect();
     let resources = |node: &&Node| Some(format!("{}:{}", node.name.as_ref()?, resource(node)?));
-    let resources: BTreeSet<String> = calls().filter_map(|node| resources(node)).collect();
+    let resources: BTreeSet<String> = calls().filter_map(resources).collect();
     body.put("services", services);
     body.put("service_resources", resources);
     body.put("service_calls", calls().count());
