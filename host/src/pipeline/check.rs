@@ -5,7 +5,7 @@ use std::path::Path;
 use super::diagnostic::{Diagnostic, Remedy, Span};
 use super::document::{Node, Report, Value, join};
 use super::facts::{Binding, Capability, PluginFacts, PluginProblem, WIT_VERSION};
-use super::fields::{list, nearest};
+use super::fields::{list, nearest, wrong_type};
 use super::parse::{Parsed, name};
 use super::stage::Declared;
 use super::{Kind, Pipeline, PluginRef, Stage, grants, graph, options};
@@ -61,12 +61,15 @@ fn stage(
 fn grants(declared: &Declared, bindings: &[Binding], folder: &Path, stage: &mut Stage, report: &mut Report<'_>) {
     let empty = Node { span: declared.name_span.clone(), value: Value::Table(Vec::new()) };
     let given = declared.table.entry("grants").map(|entry| &entry.node);
-    let is_unreadable = given.is_some_and(|node| !matches!(node.value, Value::Table(_)));
-    if is_unreadable || declared.meant.contains(&"grants") {
-        return;
-    }
     let table = given.unwrap_or(&empty);
     let path = join(&declared.path(), "grants");
+    if !matches!(table.value, Value::Table(_)) {
+        wrong_type(&path, table, "a table", &all(bindings, table, report), report);
+        return;
+    }
+    if declared.meant.contains(&"grants") {
+        return;
+    }
     let names = || bindings.iter().map(|binding| binding.name.as_str());
     let mut meant = Vec::new();
     for entry in table.entries() {
@@ -99,6 +102,17 @@ fn grants(declared: &Declared, bindings: &[Binding], folder: &Path, stage: &mut 
             }
         });
     }
+}
+
+/// A table with a grant for each binding: what was written instead of a table, where it is the only one.
+fn all(bindings: &[Binding], written: &Node, report: &Report<'_>) -> String {
+    let value = |binding: &Binding| match written.value {
+        Value::String(_) if bindings.len() == 1 => report.quote(&written.span).to_owned(),
+        _ => grants::example(binding.capability).to_owned(),
+    };
+    let members: Vec<String> =
+        bindings.iter().map(|binding| format!("{} = {}", binding.name, value(binding))).collect();
+    if members.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", members.join(", ")) }
 }
 
 /// The plugin cannot be loaded: why, and what to do.

@@ -14,8 +14,8 @@ pub(super) fn check(stages: &[Declared], report: &mut Report<'_>) {
     graph.names(report);
     let mut meant = graph.inputs(report);
     meant.extend(graph.without_input(report));
+    meant.extend(graph.cycles(report));
     graph.unread(&meant, report);
-    graph.cycles(report);
 }
 
 /// Whether the diagnostic only says that the stage at `path` has no place in the graph. It comes of a plugin in the wrong
@@ -30,6 +30,15 @@ const NO_INPUT: &str = "reads no stage";
 
 struct Graph<'s> {
     stages: &'s [Declared],
+}
+
+/// A walk through the graph, for circles.
+struct Walk<'s> {
+    /// The way here.
+    path: Vec<&'s Declared>,
+    /// What was walked before.
+    done: BTreeSet<&'s str>,
+    meant: BTreeSet<&'s str>,
 }
 
 impl<'s> Graph<'s> {
@@ -61,7 +70,7 @@ impl<'s> Graph<'s> {
         }
     }
 
-    /// Each input is the name of another stage that has an output. Returns the names that were probably meant.
+    /// Each input is the name of another stage that has an output. Returns the names that may have been meant.
     fn inputs(&self, report: &mut Report<'_>) -> BTreeSet<&'s str> {
         let mut meant = BTreeSet::new();
         for stage in self.stages {
@@ -87,7 +96,10 @@ impl<'s> Graph<'s> {
                                 meant.insert(name);
                                 diagnostic.write(input.span.clone(), format!("\"{name}\""))
                             }
-                            None => diagnostic.help(format!("name one of these: {}", list(candidates()))),
+                            None => {
+                                meant.extend(candidates());
+                                diagnostic.help(format!("name one of these: {}", list(candidates())))
+                            }
                         });
                     }
                     Some(read) if read.kind == Kind::Sink => {
@@ -162,7 +174,7 @@ impl<'s> Graph<'s> {
                     );
                     let end = report.text.len();
                     diagnostic
-                        .help(format!("declare a sink that does:\n{sink}"))
+                        .help(format!("declare a sink that does:\n{}", sink.trim_end()))
                         .remedy(Remedy { span: end..end, text: format!("\n{sink}") })
                 }
                 Some(sink) => also_read(diagnostic, sink, &stage.name, report.text),
@@ -170,40 +182,34 @@ impl<'s> Graph<'s> {
         }
     }
 
-    /// Reports each circle once, at the input that is best taken out of it.
-    fn cycles(&self, report: &mut Report<'_>) {
-        let mut done = BTreeSet::new();
+    /// Reports each circle once, at the input that is best taken out of it. Returns the names proposed instead.
+    fn cycles(&self, report: &mut Report<'_>) -> BTreeSet<&'s str> {
+        let mut walk = Walk { path: Vec::new(), done: BTreeSet::new(), meant: BTreeSet::new() };
         for stage in self.stages {
-            let mut path = Vec::new();
-            self.follow(stage, &mut path, &mut done, report);
+            self.follow(stage, &mut walk, report);
         }
+        walk.meant
     }
 
-    /// Walks against the flow, depth first. `path` is the way here, `done` what was walked before.
-    fn follow(
-        &self,
-        stage: &'s Declared,
-        path: &mut Vec<&'s Declared>,
-        done: &mut BTreeSet<&'s str>,
-        report: &mut Report<'_>,
-    ) {
-        if let Some(start) = path.iter().position(|earlier| earlier.name == stage.name) {
-            let circle: Vec<&Declared> = path.iter().skip(start).copied().collect();
-            self.cycle(&circle, report);
+    /// Walks against the flow, depth first.
+    fn follow(&self, stage: &'s Declared, walk: &mut Walk<'s>, report: &mut Report<'_>) {
+        if let Some(start) = walk.path.iter().position(|earlier| earlier.name == stage.name) {
+            let circle: Vec<&Declared> = walk.path.iter().skip(start).copied().collect();
+            walk.meant.extend(self.cycle(&circle, report));
             return;
         }
-        if !done.insert(&stage.name) {
+        if !walk.done.insert(&stage.name) {
             return;
         }
-        path.push(stage);
+        walk.path.push(stage);
         for read in inputs(stage).iter().filter_map(|input| self.named(&input.name)) {
-            self.follow(read, path, done, report);
+            self.follow(read, walk, report);
         }
-        path.pop();
+        walk.path.pop();
     }
 
-    /// `circle`: each stage reads the next one, the last reads the first.
-    fn cycle(&self, circle: &[&'s Declared], report: &mut Report<'_>) {
+    /// `circle`: each stage reads the next one, the last reads the first. Returns the source that is proposed instead.
+    fn cycle(&self, circle: &[&'s Declared], report: &mut Report<'_>) -> Option<&'s str> {
         let edges = || {
             let read = circle.iter().cycle().skip(1);
             circle.iter().zip(read).filter_map(|(reader, read)| {
@@ -213,9 +219,7 @@ impl<'s> Graph<'s> {
         };
         // Without this input, what it names must still be read.
         let is_spare = |read: &Declared| self.readers(&read.name).count() > 1;
-        let Some((reader, _, input)) = edges().find(|(_, read, _)| is_spare(read)).or_else(|| edges().next()) else {
-            return;
-        };
+        let (reader, _, input) = edges().find(|(_, read, _)| is_spare(read)).or_else(|| edges().next())?;
         // From the one that is named to the one that names it, in the direction of the flow.
         let at = circle.iter().position(|stage| stage.name == reader.name).unwrap_or_default();
         let against: Vec<&str> =
@@ -234,6 +238,7 @@ impl<'s> Graph<'s> {
             (None, true) => diagnostic.help("remove it").remedy(without(reader, input)),
             (None, false) => diagnostic.help("let it read a source"),
         });
+        source.map(|source| source.name.as_str())
     }
 }
 

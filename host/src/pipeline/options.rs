@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json};
 
 use super::diagnostic::Diagnostic;
 use super::document::{Entry, Node, Report, Value, join, to_json};
-use super::fields::{nearest, wrong_type};
+use super::fields::{nearest, out_of_range, wrong_type};
 use super::schema::{self, Schema};
 use super::stage::Declared;
 
@@ -104,16 +104,16 @@ impl<'a> Violations<'a, '_, '_> {
                 return self.no_form(&field, node, error.instance_path(), context, &schema);
             }
             ValidationErrorKind::Minimum { limit } => {
-                return self.bound(&field, node, "too small; the least is", limit, limit.to_string());
+                return out_of_range(&field, node, &format!("too small; the least is {limit}"), &limit.to_string(), self.report);
             }
             ValidationErrorKind::Maximum { limit } => {
-                return self.bound(&field, node, "too large; the most is", limit, limit.to_string());
+                return out_of_range(&field, node, &format!("too large; the most is {limit}"), &limit.to_string(), self.report);
             }
             ValidationErrorKind::ExclusiveMinimum { limit } => {
-                return self.bound(&field, node, "too small; it must be more than", limit, beyond(limit, 1));
+                return out_of_range(&field, node, &format!("too small; it must be more than {limit}"), &beyond(limit, 1), self.report);
             }
             ValidationErrorKind::ExclusiveMaximum { limit } => {
-                return self.bound(&field, node, "too large; it must be less than", limit, beyond(limit, -1));
+                return out_of_range(&field, node, &format!("too large; it must be less than {limit}"), &beyond(limit, -1), self.report);
             }
             ValidationErrorKind::MinLength { limit } => {
                 format!("{quoted} is too short; the least is {limit} characters")
@@ -238,15 +238,6 @@ impl<'a> Violations<'a, '_, '_> {
                 self.refuse(field, node, message, schema);
             }
         }
-    }
-
-    fn bound(&mut self, field: &str, node: &Node, words: &str, limit: &Json, instead: String) {
-        let quoted = self.report.quote(&node.span);
-        let message = match &node.value {
-            Value::String(_) => format!("what {quoted} stands for is {words} {limit}"),
-            _ => format!("{quoted} is {words} {limit}"),
-        };
-        self.report.add(Diagnostic::new(field, node.span.clone(), message).write(node.span.clone(), instead));
     }
 
     /// A violation for whose remedy only the schema's own default or example can serve.

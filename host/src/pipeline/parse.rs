@@ -169,6 +169,6 @@ fn no_stage(text: &str) -> Diagnostic {
     let end = text.len();
     let gap = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
     Diagnostic::new("", end..end, "the file declares no stage")
-        .help(format!("write at least a source and a sink, for example:\n{FIRST_PIPELINE}"))
+        .help(format!("write at least a source and a sink, for example:\n{}", FIRST_PIPELINE.trim_end()))
         .remedy(Remedy { span: end..end, text: format!("{gap}{FIRST_PIPELINE}") })
 }

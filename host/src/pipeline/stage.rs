@@ -21,7 +21,7 @@ pub(super) struct Declared {
     pub meant: Vec<&'static str>,
     /// `None`: unreadable, and reported. Empty for a source.
     pub inputs: Option<Vec<Input>>,
-    /// Without grants, its options not yet those of its plugin. `None`: its `plugin` is unreadable, and reported.
+    /// Without grants and options, which depend on its plugin. `None`: its `plugin` is unreadable, and reported.
     pub stage: Option<Stage>,
 }
 
@@ -73,11 +73,8 @@ pub(super) fn read(kind: Kind, entry: &Entry, folder: &Path, report: &mut Report
     let inputs = inputs(kind, &fields, report);
     let names = inputs.iter().flatten().map(|input| input.name.clone()).collect();
     let plugin = plugin(kind, &fields, folder, report);
-    for name in ["grants", "options"] {
-        if let Some(node) = fields.node(name).filter(|node| !matches!(node.value, Value::Table(_))) {
-            let example = if name == "grants" { GRANTS.example } else { OPTIONS.example };
-            wrong_type(&fields.field(name), node, "a table", example, report);
-        }
+    if let Some(node) = fields.node("options").filter(|node| !matches!(node.value, Value::Table(_))) {
+        wrong_type(&fields.field("options"), node, "a table", OPTIONS.example, report);
     }
     let instances = instances(&fields, report);
     let batch = batch(kind, &fields, report);

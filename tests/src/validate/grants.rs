@@ -2,7 +2,7 @@
 
 use expect_test::expect;
 
-use super::{Case, Mend, check, valid_but};
+use super::{Case, Mend, check, sink_with, valid_but};
 
 #[test]
 fn a_missing_grant() {
@@ -136,26 +136,18 @@ grants.queue = "file:inbox.queue""#,
                 pipelines/my.toml: 1 error
             "#]],
         },
-        Case {
-            file: valid_but(
-                "grants.objects",
-                r#"grants.bucket = "file:x"
-grants.objects"#,
-            ),
-            mend: Mend::Edit,
-            expected: expect![[r#"
-                  × sinks.documents.grants.bucket: unknown grant
-                    ╭─[pipelines/my.toml:15:8]
-                 14 │ inputs = ["flatten"]
-                 15 │ grants.bucket = "file:x"
-                    ·        ──────
-                 16 │ grants.objects = "file:documents"
-                    ╰────
-                  help: remove it; known here: `objects`
+        Case { file: sink_with(r#"grants.bucket = "file:x""#), mend: Mend::Edit, expected: expect![[r#"
+              × sinks.documents.grants.bucket: unknown grant
+                ╭─[pipelines/my.toml:15:8]
+             14 │ inputs = ["flatten"]
+             15 │ grants.bucket = "file:x"
+                ·        ──────
+             16 │ grants.objects = "file:documents"
+                ╰────
+              help: remove it; known here: `objects`
 
-                pipelines/my.toml: 1 error
-            "#]],
-        },
+            pipelines/my.toml: 1 error
+        "#]] },
     ]);
 }
 
@@ -381,7 +373,7 @@ fn a_wrong_form() {
         },
         Case {
             file: valid_but(r#"grants.objects = "file:documents""#, r#"grants = "file:documents""#),
-            mend: Mend::Replace(r#""file:documents""#, r#"{ objects = "file:documents" }"#),
+            mend: Mend::Edit,
             expected: expect![[r#"
                   × sinks.documents.grants: found a string, wanted a table
                     ╭─[pipelines/my.toml:15:10]
@@ -389,7 +381,7 @@ fn a_wrong_form() {
                  15 │ grants = "file:documents"
                     ·          ────────────────
                     ╰────
-                  help: write `{ queue = "file:inbox.queue" }`
+                  help: write `{ objects = "file:documents" }`
 
                 pipelines/my.toml: 1 error
             "#]],

@@ -7,21 +7,17 @@ use super::{Case, Mend, check, valid_but};
 #[test]
 fn an_unknown_key() {
     check([
-        Case {
-            file: valid_but("grants.objects", "grant.objects"),
-            mend: Mend::Edit,
-            expected: expect![[r#"
-                  × sinks.documents.grant: unknown key
-                    ╭─[pipelines/my.toml:15:1]
-                 14 │ inputs = ["flatten"]
-                 15 │ grant.objects = "file:documents"
-                    · ─────
-                    ╰────
-                  help: write `grants`
+        Case { file: valid_but("grants.objects", "grant.objects"), mend: Mend::Edit, expected: expect![[r#"
+              × sinks.documents.grant: unknown key
+                ╭─[pipelines/my.toml:15:1]
+             14 │ inputs = ["flatten"]
+             15 │ grant.objects = "file:documents"
+                · ─────
+                ╰────
+              help: write `grants`
 
-                pipelines/my.toml: 1 error
-            "#]],
-        },
+            pipelines/my.toml: 1 error
+        "#]] },
         Case {
             file: valid_but("plugin = \"flatten\"", "plugin = \"./redact.wasm\"\noption.field = \"user\""),
             mend: Mend::Edit,
@@ -358,7 +354,6 @@ fn no_stage() {
                     inputs = ["inbox"]
                     grants.console = "stdout"
 
-
             pipelines/my.toml: 1 error
         "#]] },
         Case { file: "data_dir = \"data\"".to_owned(), mend: Mend::Edit, expected: expect![[r#"
@@ -376,7 +371,6 @@ fn no_stage() {
                     plugin = "print-sink"
                     inputs = ["inbox"]
                     grants.console = "stdout"
-
 
             pipelines/my.toml: 1 error
         "#]] },

@@ -11,12 +11,7 @@ use super::{Case, Mend, check, check_in, valid_but};
 fn a_name_that_is_not_shipped() {
     check([
         Case {
-            file: valid_but(
-                r#""flatten"
-inputs"#,
-                r#""flaten"
-inputs"#,
-            ),
+            file: valid_but(r#"plugin = "flatten""#, r#"plugin = "flaten""#),
             mend: Mend::Edit,
             expected: expect![[r#"
                   × transforms.flatten.plugin: "flaten": no plugin of this name is shipped with this host
@@ -32,12 +27,7 @@ inputs"#,
             "#]],
         },
         Case {
-            file: valid_but(
-                r#""flatten"
-inputs"#,
-                r#""redact"
-inputs"#,
-            ),
+            file: valid_but(r#"plugin = "flatten""#, r#"plugin = "redact""#),
             mend: Mend::Replace(
                 r#""redact""#,
                 r#""./redact.wasm"
@@ -62,12 +52,7 @@ options.field = "user""#,
 #[test]
 fn a_missing_file() {
     check([Case {
-        file: valid_but(
-            r#""flatten"
-inputs"#,
-            r#""./mine.wasm"
-inputs"#,
-        ),
+        file: valid_but(r#"plugin = "flatten""#, r#"plugin = "./mine.wasm""#),
         mend: Mend::World(|world| {
             world.plugins.insert(file("mine.wasm"), Ok(facts(Kind::Transform, None, &[])));
         }),
@@ -280,7 +265,7 @@ fn an_unusable_component() {
         "#]]),
     ];
     for (problem, expected) in problems {
-        let file_text = valid_but("\"flatten\"\ninputs", "\"./mine.wasm\"\ninputs");
+        let file_text = valid_but("plugin = \"flatten\"", "plugin = \"./mine.wasm\"");
         let mut world = World::new();
         world.plugins.insert(file("mine.wasm"), Err(problem));
         check_in(

@@ -2,17 +2,12 @@
 
 use expect_test::expect;
 
-use super::{Case, Mend, check, valid_but};
+use super::{Case, Mend, check, sink_with, valid_but};
 
 #[test]
 fn a_bare_string() {
     check([Case {
-        file: valid_but(
-            r#""flatten"
-inputs"#,
-            r#"flatten
-inputs"#,
-        ),
+        file: valid_but(r#"plugin = "flatten""#, "plugin = flatten"),
         mend: Mend::Edit,
         expected: expect![[r#"
               × a string stands in quotes
@@ -72,26 +67,18 @@ fn no_value() {
 
 #[test]
 fn a_boolean_in_upper_case() {
-    check([Case {
-        file: valid_but(
-            "grants.objects",
-            r#"options.follow = True
-grants.objects"#,
-        ),
-        mend: Mend::Edit,
-        expected: expect![[r#"
-              × a boolean is written in lower case
-                ╭─[pipelines/my.toml:15:18]
-             14 │ inputs = ["flatten"]
-             15 │ options.follow = True
-                ·                  ────
-             16 │ grants.objects = "file:documents"
-                ╰────
-              help: write `true`
+    check([Case { file: sink_with("options.follow = True"), mend: Mend::Edit, expected: expect![[r#"
+          × a boolean is written in lower case
+            ╭─[pipelines/my.toml:15:18]
+         14 │ inputs = ["flatten"]
+         15 │ options.follow = True
+            ·                  ────
+         16 │ grants.objects = "file:documents"
+            ╰────
+          help: write `true`
 
-            pipelines/my.toml: 1 error
-        "#]],
-    }]);
+        pipelines/my.toml: 1 error
+    "#]] }]);
 }
 
 #[test]

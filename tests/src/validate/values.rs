@@ -2,7 +2,7 @@
 
 use expect_test::expect;
 
-use super::{Case, Mend, check, valid_but};
+use super::{Case, Mend, check, sink_with, valid_but};
 
 #[test]
 fn a_wrong_type() {
@@ -47,126 +47,78 @@ fn a_wrong_type() {
                 pipelines/my.toml: 1 error
             "#]],
         },
-        Case {
-            file: valid_but(
-                "grants.objects",
-                r#"batch.max_events = "10"
-grants.objects"#,
-            ),
-            mend: Mend::Edit,
-            expected: expect![[r#"
-                  × sinks.documents.batch.max_events: found a string, wanted an integer
-                    ╭─[pipelines/my.toml:15:20]
-                 14 │ inputs = ["flatten"]
-                 15 │ batch.max_events = "10"
-                    ·                    ────
-                 16 │ grants.objects = "file:documents"
-                    ╰────
-                  help: write `10`
+        Case { file: sink_with(r#"batch.max_events = "10""#), mend: Mend::Edit, expected: expect![[r#"
+              × sinks.documents.batch.max_events: found a string, wanted an integer
+                ╭─[pipelines/my.toml:15:20]
+             14 │ inputs = ["flatten"]
+             15 │ batch.max_events = "10"
+                ·                    ────
+             16 │ grants.objects = "file:documents"
+                ╰────
+              help: write `10`
 
-                pipelines/my.toml: 1 error
-            "#]],
-        },
-        Case {
-            file: valid_but(
-                "grants.objects",
-                r#"batch.max_events = "many"
-grants.objects"#,
-            ),
-            mend: Mend::Edit,
-            expected: expect![[r#"
-                  × sinks.documents.batch.max_events: found a string, wanted an integer
-                    ╭─[pipelines/my.toml:15:20]
-                 14 │ inputs = ["flatten"]
-                 15 │ batch.max_events = "many"
-                    ·                    ──────
-                 16 │ grants.objects = "file:documents"
-                    ╰────
-                  help: write `1_000`
+            pipelines/my.toml: 1 error
+        "#]] },
+        Case { file: sink_with(r#"batch.max_events = "many""#), mend: Mend::Edit, expected: expect![[r#"
+              × sinks.documents.batch.max_events: found a string, wanted an integer
+                ╭─[pipelines/my.toml:15:20]
+             14 │ inputs = ["flatten"]
+             15 │ batch.max_events = "many"
+                ·                    ──────
+             16 │ grants.objects = "file:documents"
+                ╰────
+              help: write `1_000`
 
-                pipelines/my.toml: 1 error
-            "#]],
-        },
-        Case {
-            file: valid_but(
-                "grants.objects",
-                r#"batch.timeout_secs = true
-grants.objects"#,
-            ),
-            mend: Mend::Edit,
-            expected: expect![[r#"
-                  × sinks.documents.batch.timeout_secs: found a boolean, wanted a number
-                    ╭─[pipelines/my.toml:15:22]
-                 14 │ inputs = ["flatten"]
-                 15 │ batch.timeout_secs = true
-                    ·                      ────
-                 16 │ grants.objects = "file:documents"
-                    ╰────
-                  help: write `1`
+            pipelines/my.toml: 1 error
+        "#]] },
+        Case { file: sink_with("batch.timeout_secs = true"), mend: Mend::Edit, expected: expect![[r#"
+              × sinks.documents.batch.timeout_secs: found a boolean, wanted a number
+                ╭─[pipelines/my.toml:15:22]
+             14 │ inputs = ["flatten"]
+             15 │ batch.timeout_secs = true
+                ·                      ────
+             16 │ grants.objects = "file:documents"
+                ╰────
+              help: write `1`
 
-                pipelines/my.toml: 1 error
-            "#]],
-        },
-        Case {
-            file: valid_but(
-                "grants.objects",
-                r#"batch = 3
-grants.objects"#,
-            ),
-            mend: Mend::Edit,
-            expected: expect![[r#"
-                  × sinks.documents.batch: found an integer, wanted a table
-                    ╭─[pipelines/my.toml:15:9]
-                 14 │ inputs = ["flatten"]
-                 15 │ batch = 3
-                    ·         ─
-                 16 │ grants.objects = "file:documents"
-                    ╰────
-                  help: write `{ max_events = 1_000 }`
+            pipelines/my.toml: 1 error
+        "#]] },
+        Case { file: sink_with("batch = 3"), mend: Mend::Edit, expected: expect![[r#"
+              × sinks.documents.batch: found an integer, wanted a table
+                ╭─[pipelines/my.toml:15:9]
+             14 │ inputs = ["flatten"]
+             15 │ batch = 3
+                ·         ─
+             16 │ grants.objects = "file:documents"
+                ╰────
+              help: write `{ max_events = 1_000 }`
 
-                pipelines/my.toml: 1 error
-            "#]],
-        },
-        Case {
-            file: valid_but(
-                "grants.objects",
-                r#"instances = 1.5
-grants.objects"#,
-            ),
-            mend: Mend::Edit,
-            expected: expect![[r#"
-                  × sinks.documents.instances: found a number with a fraction, wanted an integer
-                    ╭─[pipelines/my.toml:15:13]
-                 14 │ inputs = ["flatten"]
-                 15 │ instances = 1.5
-                    ·             ───
-                 16 │ grants.objects = "file:documents"
-                    ╰────
-                  help: write `2`
+            pipelines/my.toml: 1 error
+        "#]] },
+        Case { file: sink_with("instances = 1.5"), mend: Mend::Edit, expected: expect![[r#"
+              × sinks.documents.instances: found a number with a fraction, wanted an integer
+                ╭─[pipelines/my.toml:15:13]
+             14 │ inputs = ["flatten"]
+             15 │ instances = 1.5
+                ·             ───
+             16 │ grants.objects = "file:documents"
+                ╰────
+              help: write `2`
 
-                pipelines/my.toml: 1 error
-            "#]],
-        },
-        Case {
-            file: valid_but(
-                "grants.objects",
-                r#"options = 3
-grants.objects"#,
-            ),
-            mend: Mend::Edit,
-            expected: expect![[r#"
-                  × sinks.documents.options: found an integer, wanted a table
-                    ╭─[pipelines/my.toml:15:11]
-                 14 │ inputs = ["flatten"]
-                 15 │ options = 3
-                    ·           ─
-                 16 │ grants.objects = "file:documents"
-                    ╰────
-                  help: write `{}`
+            pipelines/my.toml: 1 error
+        "#]] },
+        Case { file: sink_with("options = 3"), mend: Mend::Edit, expected: expect![[r#"
+              × sinks.documents.options: found an integer, wanted a table
+                ╭─[pipelines/my.toml:15:11]
+             14 │ inputs = ["flatten"]
+             15 │ options = 3
+                ·           ─
+             16 │ grants.objects = "file:documents"
+                ╰────
+              help: write `{}`
 
-                pipelines/my.toml: 1 error
-            "#]],
-        },
+            pipelines/my.toml: 1 error
+        "#]] },
         Case {
             file: valid_but(r#"data_dir = "data""#, "limits.in_flight_bytes = 1e6"),
             mend: Mend::Edit,
@@ -183,26 +135,18 @@ grants.objects"#,
                 pipelines/my.toml: 1 error
             "#]],
         },
-        Case {
-            file: valid_but(
-                "grants.objects",
-                r#"options.from = 2026-01-31
-grants.objects"#,
-            ),
-            mend: Mend::Edit,
-            expected: expect![[r#"
-                  × sinks.documents.options.from: found a bare date; a date stands in quotes
-                    ╭─[pipelines/my.toml:15:16]
-                 14 │ inputs = ["flatten"]
-                 15 │ options.from = 2026-01-31
-                    ·                ──────────
-                 16 │ grants.objects = "file:documents"
-                    ╰────
-                  help: write `"2026-01-31"`
+        Case { file: sink_with("options.from = 2026-01-31"), mend: Mend::Edit, expected: expect![[r#"
+              × sinks.documents.options.from: found a bare date; a date stands in quotes
+                ╭─[pipelines/my.toml:15:16]
+             14 │ inputs = ["flatten"]
+             15 │ options.from = 2026-01-31
+                ·                ──────────
+             16 │ grants.objects = "file:documents"
+                ╰────
+              help: write `"2026-01-31"`
 
-                pipelines/my.toml: 1 error
-            "#]],
-        },
+            pipelines/my.toml: 1 error
+        "#]] },
         Case {
             file: valid_but(
                 r#"[transforms.flatten]
@@ -257,7 +201,6 @@ fn an_array_of_tables() {
                     inputs = ["flatten"]
                     grants.console = "stdout"
 
-
               × sinks.documents: found a list, wanted a table
                 ╭─[pipelines/my.toml:12:1]
              11 │ 
@@ -295,132 +238,80 @@ fn an_empty_string() {
 #[test]
 fn a_number_out_of_range() {
     check([
-        Case {
-            file: valid_but(
-                "grants.objects",
-                r#"instances = 0
-grants.objects"#,
-            ),
-            mend: Mend::Edit,
-            expected: expect![[r#"
-                  × sinks.documents.instances: 0 is too small; the least is 1
-                    ╭─[pipelines/my.toml:15:13]
-                 14 │ inputs = ["flatten"]
-                 15 │ instances = 0
-                    ·             ─
-                 16 │ grants.objects = "file:documents"
-                    ╰────
-                  help: write `1`
+        Case { file: sink_with("instances = 0"), mend: Mend::Edit, expected: expect![[r#"
+              × sinks.documents.instances: 0 is too small; the least is 1
+                ╭─[pipelines/my.toml:15:13]
+             14 │ inputs = ["flatten"]
+             15 │ instances = 0
+                ·             ─
+             16 │ grants.objects = "file:documents"
+                ╰────
+              help: write `1`
 
-                pipelines/my.toml: 1 error
-            "#]],
-        },
-        Case {
-            file: valid_but(
-                "grants.objects",
-                r#"instances = { min = 4, max = 2 }
-grants.objects"#,
-            ),
-            mend: Mend::Edit,
-            expected: expect![[r#"
-                  × sinks.documents.instances.max: this is less than `min`
-                    ╭─[pipelines/my.toml:15:30]
-                 14 │ inputs = ["flatten"]
-                 15 │ instances = { min = 4, max = 2 }
-                    ·                              ─
-                 16 │ grants.objects = "file:documents"
-                    ╰────
-                  help: write `4`
+            pipelines/my.toml: 1 error
+        "#]] },
+        Case { file: sink_with("instances = { min = 4, max = 2 }"), mend: Mend::Edit, expected: expect![[r#"
+              × sinks.documents.instances.max: this is less than `min`
+                ╭─[pipelines/my.toml:15:30]
+             14 │ inputs = ["flatten"]
+             15 │ instances = { min = 4, max = 2 }
+                ·                              ─
+             16 │ grants.objects = "file:documents"
+                ╰────
+              help: write `4`
 
-                pipelines/my.toml: 1 error
-            "#]],
-        },
-        Case {
-            file: valid_but(
-                "grants.objects",
-                r#"instances = 5_000
-grants.objects"#,
-            ),
-            mend: Mend::Edit,
-            expected: expect![[r#"
-                  × sinks.documents.instances: 5_000 is too large; the most is 1024
-                    ╭─[pipelines/my.toml:15:13]
-                 14 │ inputs = ["flatten"]
-                 15 │ instances = 5_000
-                    ·             ─────
-                 16 │ grants.objects = "file:documents"
-                    ╰────
-                  help: write `1024`
+            pipelines/my.toml: 1 error
+        "#]] },
+        Case { file: sink_with("instances = 5_000"), mend: Mend::Edit, expected: expect![[r#"
+              × sinks.documents.instances: 5_000 is too large; the most is 1024
+                ╭─[pipelines/my.toml:15:13]
+             14 │ inputs = ["flatten"]
+             15 │ instances = 5_000
+                ·             ─────
+             16 │ grants.objects = "file:documents"
+                ╰────
+              help: write `1024`
 
-                pipelines/my.toml: 1 error
-            "#]],
-        },
-        Case {
-            file: valid_but(
-                "grants.objects",
-                r#"batch.max_events = 0
-grants.objects"#,
-            ),
-            mend: Mend::Edit,
-            expected: expect![[r#"
-                  × sinks.documents.batch.max_events: 0 is too small; the least is 1
-                    ╭─[pipelines/my.toml:15:20]
-                 14 │ inputs = ["flatten"]
-                 15 │ batch.max_events = 0
-                    ·                    ─
-                 16 │ grants.objects = "file:documents"
-                    ╰────
-                  help: write `1`
+            pipelines/my.toml: 1 error
+        "#]] },
+        Case { file: sink_with("batch.max_events = 0"), mend: Mend::Edit, expected: expect![[r#"
+              × sinks.documents.batch.max_events: 0 is too small; the least is 1
+                ╭─[pipelines/my.toml:15:20]
+             14 │ inputs = ["flatten"]
+             15 │ batch.max_events = 0
+                ·                    ─
+             16 │ grants.objects = "file:documents"
+                ╰────
+              help: write `1`
 
-                pipelines/my.toml: 1 error
-            "#]],
-        },
-        Case {
-            file: valid_but(
-                "grants.objects",
-                r#"batch.max_bytes = -1
-grants.objects"#,
-            ),
-            mend: Mend::Edit,
-            expected: expect![[r#"
-                  × sinks.documents.batch.max_bytes: -1 is too small; the least is 1
-                    ╭─[pipelines/my.toml:15:19]
-                 14 │ inputs = ["flatten"]
-                 15 │ batch.max_bytes = -1
-                    ·                   ──
-                 16 │ grants.objects = "file:documents"
-                    ╰────
-                  help: write `1`
+            pipelines/my.toml: 1 error
+        "#]] },
+        Case { file: sink_with("batch.max_bytes = -1"), mend: Mend::Edit, expected: expect![[r#"
+              × sinks.documents.batch.max_bytes: -1 is too small; the least is 1
+                ╭─[pipelines/my.toml:15:19]
+             14 │ inputs = ["flatten"]
+             15 │ batch.max_bytes = -1
+                ·                   ──
+             16 │ grants.objects = "file:documents"
+                ╰────
+              help: write `1`
 
-                pipelines/my.toml: 1 error
-            "#]],
-        },
-        Case {
-            file: valid_but(
-                "grants.objects",
-                r#"batch.timeout_secs = -0.5
-grants.objects"#,
-            ),
-            mend: Mend::Edit,
-            expected: expect![[r#"
-                  × sinks.documents.batch.timeout_secs: -0.5 is too small; the least is 0
-                    ╭─[pipelines/my.toml:15:22]
-                 14 │ inputs = ["flatten"]
-                 15 │ batch.timeout_secs = -0.5
-                    ·                      ────
-                 16 │ grants.objects = "file:documents"
-                    ╰────
-                  help: write `0`
+            pipelines/my.toml: 1 error
+        "#]] },
+        Case { file: sink_with("batch.timeout_secs = -0.5"), mend: Mend::Edit, expected: expect![[r#"
+              × sinks.documents.batch.timeout_secs: -0.5 is too small; the least is 0
+                ╭─[pipelines/my.toml:15:22]
+             14 │ inputs = ["flatten"]
+             15 │ batch.timeout_secs = -0.5
+                ·                      ────
+             16 │ grants.objects = "file:documents"
+                ╰────
+              help: write `0`
 
-                pipelines/my.toml: 1 error
-            "#]],
-        },
+            pipelines/my.toml: 1 error
+        "#]] },
         Case {
-            file: valid_but(
-                "grants.objects",
-                r#"retry = { initial_secs = 10, max_secs = 5 }
-grants.objects"#,
-            ),
+            file: sink_with("retry = { initial_secs = 10, max_secs = 5 }"),
             mend: Mend::Edit,
             expected: expect![[r#"
                   × sinks.documents.retry.max_secs: this is less than `initial_secs`
@@ -435,66 +326,42 @@ grants.objects"#,
                 pipelines/my.toml: 1 error
             "#]],
         },
-        Case {
-            file: valid_but(
-                "grants.objects",
-                r#"retry.max_attempts = 0
-grants.objects"#,
-            ),
-            mend: Mend::Edit,
-            expected: expect![[r#"
-                  × sinks.documents.retry.max_attempts: 0 is too small; the least is 1
-                    ╭─[pipelines/my.toml:15:22]
-                 14 │ inputs = ["flatten"]
-                 15 │ retry.max_attempts = 0
-                    ·                      ─
-                 16 │ grants.objects = "file:documents"
-                    ╰────
-                  help: write `1`
+        Case { file: sink_with("retry.max_attempts = 0"), mend: Mend::Edit, expected: expect![[r#"
+              × sinks.documents.retry.max_attempts: 0 is too small; the least is 1
+                ╭─[pipelines/my.toml:15:22]
+             14 │ inputs = ["flatten"]
+             15 │ retry.max_attempts = 0
+                ·                      ─
+             16 │ grants.objects = "file:documents"
+                ╰────
+              help: write `1`
 
-                pipelines/my.toml: 1 error
-            "#]],
-        },
-        Case {
-            file: valid_but(
-                "grants.objects",
-                r#"limits.memory_bytes = 1_000
-grants.objects"#,
-            ),
-            mend: Mend::Edit,
-            expected: expect![[r#"
-                  × sinks.documents.limits.memory_bytes: 1_000 is too small; the least is 65536
-                    ╭─[pipelines/my.toml:15:23]
-                 14 │ inputs = ["flatten"]
-                 15 │ limits.memory_bytes = 1_000
-                    ·                       ─────
-                 16 │ grants.objects = "file:documents"
-                    ╰────
-                  help: write `65536`
+            pipelines/my.toml: 1 error
+        "#]] },
+        Case { file: sink_with("limits.memory_bytes = 1_000"), mend: Mend::Edit, expected: expect![[r#"
+              × sinks.documents.limits.memory_bytes: 1_000 is too small; the least is 65536
+                ╭─[pipelines/my.toml:15:23]
+             14 │ inputs = ["flatten"]
+             15 │ limits.memory_bytes = 1_000
+                ·                       ─────
+             16 │ grants.objects = "file:documents"
+                ╰────
+              help: write `65536`
 
-                pipelines/my.toml: 1 error
-            "#]],
-        },
-        Case {
-            file: valid_but(
-                "grants.objects",
-                r#"limits.call_secs = 0
-grants.objects"#,
-            ),
-            mend: Mend::Edit,
-            expected: expect![[r#"
-                  × sinks.documents.limits.call_secs: 0 is too small; the least is 0.01
-                    ╭─[pipelines/my.toml:15:20]
-                 14 │ inputs = ["flatten"]
-                 15 │ limits.call_secs = 0
-                    ·                    ─
-                 16 │ grants.objects = "file:documents"
-                    ╰────
-                  help: write `0.01`
+            pipelines/my.toml: 1 error
+        "#]] },
+        Case { file: sink_with("limits.call_secs = 0"), mend: Mend::Edit, expected: expect![[r#"
+              × sinks.documents.limits.call_secs: 0 is too small; the least is 0.01
+                ╭─[pipelines/my.toml:15:20]
+             14 │ inputs = ["flatten"]
+             15 │ limits.call_secs = 0
+                ·                    ─
+             16 │ grants.objects = "file:documents"
+                ╰────
+              help: write `0.01`
 
-                pipelines/my.toml: 1 error
-            "#]],
-        },
+            pipelines/my.toml: 1 error
+        "#]] },
         Case {
             file: valid_but(r#"data_dir = "data""#, "dead_letter.max_ratio = 1.5"),
             mend: Mend::Edit,
@@ -543,26 +410,18 @@ grants.objects"#,
                 pipelines/my.toml: 1 error
             "#]],
         },
-        Case {
-            file: valid_but(
-                "grants.objects",
-                r#"batch.timeout_secs = inf
-grants.objects"#,
-            ),
-            mend: Mend::Edit,
-            expected: expect![[r#"
-                  × sinks.documents.batch.timeout_secs: no such number can be used here
-                    ╭─[pipelines/my.toml:15:22]
-                 14 │ inputs = ["flatten"]
-                 15 │ batch.timeout_secs = inf
-                    ·                      ───
-                 16 │ grants.objects = "file:documents"
-                    ╰────
-                  help: write `1.0`
+        Case { file: sink_with("batch.timeout_secs = inf"), mend: Mend::Edit, expected: expect![[r#"
+              × sinks.documents.batch.timeout_secs: no such number can be used here
+                ╭─[pipelines/my.toml:15:22]
+             14 │ inputs = ["flatten"]
+             15 │ batch.timeout_secs = inf
+                ·                      ───
+             16 │ grants.objects = "file:documents"
+                ╰────
+              help: write `1.0`
 
-                pipelines/my.toml: 1 error
-            "#]],
-        },
+            pipelines/my.toml: 1 error
+        "#]] },
     ]);
 }
 
@@ -689,32 +548,20 @@ fn an_unfinished_reference() {
 #[test]
 fn a_reference_of_another_type() {
     check([
-        Case {
-            file: valid_but(
-                "grants.objects",
-                r#"batch.max_events = "${QUEUE}"
-grants.objects"#,
-            ),
-            mend: Mend::Edit,
-            expected: expect![[r#"
-                  × sinks.documents.batch.max_events: what `${QUEUE}` stands for is not an integer
-                    ╭─[pipelines/my.toml:15:20]
-                 14 │ inputs = ["flatten"]
-                 15 │ batch.max_events = "${QUEUE}"
-                    ·                    ──────────
-                 16 │ grants.objects = "file:documents"
-                    ╰────
-                  help: give it an integer, or write `1_000`
+        Case { file: sink_with(r#"batch.max_events = "${QUEUE}""#), mend: Mend::Edit, expected: expect![[r#"
+              × sinks.documents.batch.max_events: what `${QUEUE}` stands for is not an integer
+                ╭─[pipelines/my.toml:15:20]
+             14 │ inputs = ["flatten"]
+             15 │ batch.max_events = "${QUEUE}"
+                ·                    ──────────
+             16 │ grants.objects = "file:documents"
+                ╰────
+              help: give it an integer, or write `1_000`
 
-                pipelines/my.toml: 1 error
-            "#]],
-        },
+            pipelines/my.toml: 1 error
+        "#]] },
         Case {
-            file: valid_but(
-                "grants.objects",
-                r#"batch.max_events = "${QUEUE}"
-grants.objects"#,
-            ),
+            file: sink_with(r#"batch.max_events = "${QUEUE}""#),
             mend: Mend::World(|world| {
                 world.env.insert("QUEUE".to_owned(), "500".to_owned());
             }),
@@ -731,31 +578,23 @@ grants.objects"#,
                 pipelines/my.toml: 1 error
             "#]],
         },
-        Case {
-            file: valid_but(
-                "grants.objects",
-                r#"instances = "${EVENTS}000"
-grants.objects"#,
-            ),
-            mend: Mend::Edit,
-            expected: expect![[r#"
-                  × sinks.documents.instances: found a string, wanted an integer
-                    ╭─[pipelines/my.toml:15:13]
-                 14 │ inputs = ["flatten"]
-                 15 │ instances = "${EVENTS}000"
-                    ·             ──────────────
-                 16 │ grants.objects = "file:documents"
-                    ╰────
-                  help: write `2`
+        Case { file: sink_with(r#"instances = "${EVENTS}000""#), mend: Mend::Edit, expected: expect![[r#"
+              × sinks.documents.instances: found a string, wanted an integer
+                ╭─[pipelines/my.toml:15:13]
+             14 │ inputs = ["flatten"]
+             15 │ instances = "${EVENTS}000"
+                ·             ──────────────
+             16 │ grants.objects = "file:documents"
+                ╰────
+              help: write `2`
 
-                pipelines/my.toml: 1 error
-            "#]],
-        },
+            pipelines/my.toml: 1 error
+        "#]] },
         Case {
             file: valid_but(r#"data_dir = "data""#, r#"dead_letter.max_ratio = "${EVENTS}""#),
             mend: Mend::Edit,
             expected: expect![[r#"
-                  × dead_letter.max_ratio: what "${EVENTS}" stands for is too large; the most is 1
+                  × dead_letter.max_ratio: what `${EVENTS}` stands for is too large; the most is 1
                    ╭─[pipelines/my.toml:2:25]
                  1 │ 
                  2 │ dead_letter.max_ratio = "${EVENTS}"
