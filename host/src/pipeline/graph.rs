@@ -105,7 +105,11 @@ impl<'s> Graph<'s> {
                     Some(read) if read.kind == Kind::Sink => {
                         let message = format!("`{}` is a sink: it has no output", read.name);
                         let diagnostic = Diagnostic::new(field(), input.span.clone(), message);
-                        let instead = inputs(read).first().filter(|input| candidates().any(|name| name == input.name));
+                        let is_free = |name: &str| {
+                            candidates().any(|other| other == name)
+                                && !inputs(stage).iter().any(|other| other.name == name)
+                        };
+                        let instead = inputs(read).iter().find(|input| is_free(&input.name));
                         report.add(match instead {
                             Some(other) => {
                                 let help = format!("write `\"{}\"`, which `{}` reads", other.name, read.name);
@@ -202,8 +206,9 @@ impl<'s> Graph<'s> {
             return;
         }
         walk.path.push(stage);
-        for read in inputs(stage).iter().filter_map(|input| self.named(&input.name)) {
-            self.follow(read, walk, report);
+        let read = inputs(stage).iter().filter_map(|input| self.named(&input.name));
+        for stage in read.filter(|read| read.kind != Kind::Sink) {
+            self.follow(stage, walk, report);
         }
         walk.path.pop();
     }
@@ -245,7 +250,9 @@ impl<'s> Graph<'s> {
 /// Proposes that `sink` reads the stage too.
 fn also_read(diagnostic: Diagnostic, sink: &Declared, name: &str, text: &str) -> Diagnostic {
     let Some(list) = sink.table.entry("inputs") else {
-        return diagnostic.add_key(text, &sink.table, "plugin", "inputs", &format!("[\"{name}\"]"));
+        let added = diagnostic.add_key(text, &sink.table, "plugin", "inputs", &format!("[\"{name}\"]"));
+        let help = format!("in `{}` {}", sink.path(), added.help);
+        return added.help(help);
     };
     let named = inputs(sink).iter().filter_map(|input| text.get(input.span.clone()));
     let quoted = format!("\"{name}\"");

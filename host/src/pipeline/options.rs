@@ -99,21 +99,47 @@ impl<'a> Violations<'a, '_, '_> {
                 let options = options.as_array().map(Vec::as_slice).unwrap_or_default();
                 return self.none_of(&field, node, options);
             }
-            ValidationErrorKind::Constant { expected_value } => return self.none_of(&field, node, std::slice::from_ref(expected_value)),
+            ValidationErrorKind::Constant { expected_value } => {
+                return self.none_of(&field, node, std::slice::from_ref(expected_value));
+            }
             ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
                 return self.no_form(&field, node, error.instance_path(), context, &schema);
             }
             ValidationErrorKind::Minimum { limit } => {
-                return out_of_range(&field, node, &format!("too small; the least is {limit}"), &limit.to_string(), self.report);
+                return out_of_range(
+                    &field,
+                    node,
+                    &format!("too small; the least is {limit}"),
+                    &limit.to_string(),
+                    self.report,
+                );
             }
             ValidationErrorKind::Maximum { limit } => {
-                return out_of_range(&field, node, &format!("too large; the most is {limit}"), &limit.to_string(), self.report);
+                return out_of_range(
+                    &field,
+                    node,
+                    &format!("too large; the most is {limit}"),
+                    &limit.to_string(),
+                    self.report,
+                );
             }
             ValidationErrorKind::ExclusiveMinimum { limit } => {
-                return out_of_range(&field, node, &format!("too small; it must be more than {limit}"), &beyond(limit, 1), self.report);
+                return out_of_range(
+                    &field,
+                    node,
+                    &format!("too small; it must be more than {limit}"),
+                    &beyond(limit, 1),
+                    self.report,
+                );
             }
             ValidationErrorKind::ExclusiveMaximum { limit } => {
-                return out_of_range(&field, node, &format!("too large; it must be less than {limit}"), &beyond(limit, -1), self.report);
+                return out_of_range(
+                    &field,
+                    node,
+                    &format!("too large; it must be less than {limit}"),
+                    &beyond(limit, -1),
+                    self.report,
+                );
             }
             ValidationErrorKind::MinLength { limit } => {
                 format!("{quoted} is too short; the least is {limit} characters")

@@ -64,12 +64,18 @@ const RETRY_KEYS: &[Key] = &[
 const LIMITS_KEYS: &[Key] =
     &[Key { name: "call_secs", example: "30" }, Key { name: "memory_bytes", example: "536_870_912" }];
 
-/// Reads `[sources.NAME]`, `[transforms.NAME]` or `[sinks.NAME]`. `None` where it is no table.
-pub(super) fn read(kind: Kind, entry: &Entry, folder: &Path, report: &mut Report<'_>) -> Option<Declared> {
+/// Reads `[sources.NAME]`, `[transforms.NAME]` or `[sinks.NAME]`.
+pub(super) fn read(kind: Kind, entry: &Entry, folder: &Path, report: &mut Report<'_>) -> Declared {
     let table = without_foreign_keys(kind, entry, report);
+    let (name, name_span) = (entry.key.clone(), entry.key_span.clone());
+    let mut declared = Declared { name, name_span, kind, table, meant: Vec::new(), inputs: None, stage: None };
+    check_name(&declared.path(), entry, report);
+    if !matches!(declared.table.value, Value::Table(_)) {
+        no_table(&declared, report);
+        return declared;
+    }
     let keys = if kind == Kind::Source { SOURCE_KEYS } else { STAGE_KEYS };
-    let fields = Fields::open(format!("{}s.{}", kind.name(), entry.key), &table, keys, report)?;
-    check_name(&fields.path, entry, report);
+    let Some(fields) = Fields::open(declared.path(), &declared.table, keys, report) else { return declared };
     let inputs = inputs(kind, &fields, report);
     let names = inputs.iter().flatten().map(|input| input.name.clone()).collect();
     let plugin = plugin(kind, &fields, folder, report);
@@ -92,8 +98,24 @@ pub(super) fn read(kind: Kind, entry: &Entry, folder: &Path, report: &mut Report
         retry,
         limits,
     });
-    let (name, name_span, meant) = (entry.key.clone(), entry.key_span.clone(), fields.meant);
-    Some(Declared { name, name_span, kind, meant, inputs, stage, table })
+    declared.meant = fields.meant;
+    Declared { inputs, stage, ..declared }
+}
+
+/// Reports a stage that is something else than a table.
+fn no_table(declared: &Declared, report: &mut Report<'_>) {
+    let (path, node) = (declared.path(), &declared.table);
+    if matches!(&node.value, Value::List(items) if items.len() == 1) && report.quote(&node.span).starts_with("[[") {
+        let diagnostic = Diagnostic::new(&path, node.span.clone(), "`[[…]]` makes a list, wanted a table");
+        report.add(diagnostic.write(node.span.clone(), format!("[{path}]")));
+        return;
+    }
+    let example = match declared.kind {
+        Kind::Source => "{ plugin = \"queue-source\", grants = { queue = \"file:inbox.queue\" } }",
+        Kind::Transform => "{ plugin = \"flatten\", inputs = [\"inbox\"] }",
+        Kind::Sink => "{ plugin = \"print-sink\", inputs = [\"inbox\"], grants = { console = \"stdout\" } }",
+    };
+    wrong_type(&path, node, "a table", example, report);
 }
 
 /// The stage's table without what only stages of another kind have; that is reported here, in words of its own.

@@ -94,7 +94,10 @@ documents = { plugin = "file-sink", inputs = ["flatten"] }"#,
 #[test]
 fn an_unknown_grant() {
     check([
-        Case { file: valid_but("grants.objects", "grants.object"), mend: Mend::Edit, expected: expect![[r#"
+        Case {
+            file: valid_but("grants.objects", "grants.object"),
+            mend: Mend::Edit,
+            expected: expect![[r#"
               × sinks.documents.grants.object: unknown grant
                 ╭─[pipelines/my.toml:15:8]
              14 │ inputs = ["flatten"]
@@ -104,8 +107,12 @@ fn an_unknown_grant() {
               help: write `objects`
 
             pipelines/my.toml: 1 error
-        "#]] },
-        Case { file: valid_but("grants.objects", "grants.bucket"), mend: Mend::Edit, expected: expect![[r#"
+        "#]],
+        },
+        Case {
+            file: valid_but("grants.objects", "grants.bucket"),
+            mend: Mend::Edit,
+            expected: expect![[r#"
               × sinks.documents.grants.bucket: unknown grant
                 ╭─[pipelines/my.toml:15:8]
              14 │ inputs = ["flatten"]
@@ -115,7 +122,8 @@ fn an_unknown_grant() {
               help: write `objects`
 
             pipelines/my.toml: 1 error
-        "#]] },
+        "#]],
+        },
         Case {
             file: valid_but(
                 r#"plugin = "flatten""#,
@@ -136,7 +144,10 @@ grants.queue = "file:inbox.queue""#,
                 pipelines/my.toml: 1 error
             "#]],
         },
-        Case { file: sink_with(r#"grants.bucket = "file:x""#), mend: Mend::Edit, expected: expect![[r#"
+        Case {
+            file: sink_with(r#"grants.bucket = "file:x""#),
+            mend: Mend::Edit,
+            expected: expect![[r#"
               × sinks.documents.grants.bucket: unknown grant
                 ╭─[pipelines/my.toml:15:8]
              14 │ inputs = ["flatten"]
@@ -147,7 +158,8 @@ grants.queue = "file:inbox.queue""#,
               help: remove it; known here: `objects`
 
             pipelines/my.toml: 1 error
-        "#]] },
+        "#]],
+        },
     ]);
 }
 
@@ -244,7 +256,10 @@ fn a_bare_path() {
 
 #[test]
 fn an_empty_address() {
-    check([Case { file: valid_but(r#""file:inbox.queue""#, r#""file:""#), mend: Mend::Edit, expected: expect![[r#"
+    check([Case {
+        file: valid_but(r#""file:inbox.queue""#, r#""file:""#),
+        mend: Mend::Edit,
+        expected: expect![[r#"
           × sources.inbox.grants.queue: "file:" is no address of a queue; this version supports `file:`
            ╭─[pipelines/my.toml:6:16]
          5 │ plugin = "queue-source"
@@ -255,13 +270,17 @@ fn an_empty_address() {
           help: write `"file:inbox.queue"`
 
         pipelines/my.toml: 1 error
-    "#]] }]);
+    "#]],
+    }]);
 }
 
 #[test]
 fn a_wrong_form() {
     check([
-        Case { file: valid_but(r#""file:inbox.queue""#, "3"), mend: Mend::Edit, expected: expect![[r#"
+        Case {
+            file: valid_but(r#""file:inbox.queue""#, "3"),
+            mend: Mend::Edit,
+            expected: expect![[r#"
               × sources.inbox.grants.queue: found an integer, wanted a string or a table with `url`
                ╭─[pipelines/my.toml:6:16]
              5 │ plugin = "queue-source"
@@ -272,7 +291,8 @@ fn a_wrong_form() {
               help: write `"file:inbox.queue"`
 
             pipelines/my.toml: 1 error
-        "#]] },
+        "#]],
+        },
         Case {
             file: valid_but(r#""file:inbox.queue""#, "{ visibility_secs = 30 }"),
             mend: Mend::Edit,

@@ -7,7 +7,10 @@ use super::{Case, Mend, check, valid_but};
 #[test]
 fn an_unknown_input() {
     check([
-        Case { file: valid_but(r#"["inbox"]"#, r#"["inbux"]"#), mend: Mend::Edit, expected: expect![[r#"
+        Case {
+            file: valid_but(r#"["inbox"]"#, r#"["inbux"]"#),
+            mend: Mend::Edit,
+            expected: expect![[r#"
               × transforms.flatten.inputs[0]: there is no stage "inbux"
                 ╭─[pipelines/my.toml:10:11]
               9 │ plugin = "flatten"
@@ -18,8 +21,12 @@ fn an_unknown_input() {
               help: write `"inbox"`
 
             pipelines/my.toml: 1 error
-        "#]] },
-        Case { file: valid_but(r#"["inbox"]"#, r#"["queue"]"#), mend: Mend::Edit, expected: expect![[r#"
+        "#]],
+        },
+        Case {
+            file: valid_but(r#"["inbox"]"#, r#"["queue"]"#),
+            mend: Mend::Edit,
+            expected: expect![[r#"
               × transforms.flatten.inputs[0]: there is no stage "queue"
                 ╭─[pipelines/my.toml:10:11]
               9 │ plugin = "flatten"
@@ -30,7 +37,8 @@ fn an_unknown_input() {
               help: write `"inbox"`
 
             pipelines/my.toml: 1 error
-        "#]] },
+        "#]],
+        },
         Case {
             file: valid_but(r#"["flatten"]"#, r#"["elsewhere"]"#),
             mend: Mend::Replace("elsewhere", "flatten"),
@@ -141,7 +149,10 @@ fn no_input() {
                 pipelines/my.toml: 1 error
             "#]],
         },
-        Case { file: valid_but(r#"["flatten"]"#, "[]"), mend: Mend::Edit, expected: expect![[r#"
+        Case {
+            file: valid_but(r#"["flatten"]"#, "[]"),
+            mend: Mend::Edit,
+            expected: expect![[r#"
               × sinks.documents.inputs: this sink reads no stage
                 ╭─[pipelines/my.toml:14:10]
              13 │ plugin = "file-sink"
@@ -152,7 +163,8 @@ fn no_input() {
               help: write `["flatten"]`
 
             pipelines/my.toml: 1 error
-        "#]] },
+        "#]],
+        },
         Case {
             file: valid_but(
                 "[sinks.documents]",
@@ -225,7 +237,10 @@ fn no_source() {
 #[test]
 fn nobody_reads() {
     check([
-        Case { file: valid_but(r#"["flatten"]"#, r#"["inbox"]"#), mend: Mend::Edit, expected: expect![[r#"
+        Case {
+            file: valid_but(r#"["flatten"]"#, r#"["inbox"]"#),
+            mend: Mend::Edit,
+            expected: expect![[r#"
               × transforms.flatten: no stage reads this one
                ╭─[pipelines/my.toml:8:13]
              7 │ 
@@ -236,7 +251,8 @@ fn nobody_reads() {
               help: remove it, or let a stage read it: in `sinks.documents` write `inputs = ["inbox", "flatten"]`
 
             pipelines/my.toml: 1 error
-        "#]] },
+        "#]],
+        },
         Case {
             file: "[sources.inbox]\nplugin = \"queue-source\"\ngrants.queue = \"file:inbox.queue\"\n".to_owned(),
             mend: Mend::Edit,

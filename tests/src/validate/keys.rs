@@ -7,7 +7,10 @@ use super::{Case, Mend, check, valid_but};
 #[test]
 fn an_unknown_key() {
     check([
-        Case { file: valid_but("grants.objects", "grant.objects"), mend: Mend::Edit, expected: expect![[r#"
+        Case {
+            file: valid_but("grants.objects", "grant.objects"),
+            mend: Mend::Edit,
+            expected: expect![[r#"
               × sinks.documents.grant: unknown key
                 ╭─[pipelines/my.toml:15:1]
              14 │ inputs = ["flatten"]
@@ -17,7 +20,8 @@ fn an_unknown_key() {
               help: write `grants`
 
             pipelines/my.toml: 1 error
-        "#]] },
+        "#]],
+        },
         Case {
             file: valid_but("plugin = \"flatten\"", "plugin = \"./redact.wasm\"\noption.field = \"user\""),
             mend: Mend::Edit,
@@ -108,7 +112,10 @@ batch = { max_event = 10 }"#,
 #[test]
 fn an_unknown_key_like_no_other() {
     check([
-        Case { file: valid_but(r#"data_dir = "data""#, r#"colour = "blue""#), mend: Mend::Edit, expected: expect![[r#"
+        Case {
+            file: valid_but(r#"data_dir = "data""#, r#"colour = "blue""#),
+            mend: Mend::Edit,
+            expected: expect![[r#"
               × colour: unknown key
                ╭─[pipelines/my.toml:2:1]
              1 │ 
@@ -119,7 +126,8 @@ fn an_unknown_key_like_no_other() {
               help: remove it; known here: `data_dir`, `dead_letter`, `limits`, `api`, `sources`, `transforms`, `sinks`
 
             pipelines/my.toml: 1 error
-        "#]] },
+        "#]],
+        },
         Case {
             file: valid_but(
                 r#"inputs = ["inbox"]"#,
@@ -302,7 +310,10 @@ batch = { max_events = 1 }"#,
 
 #[test]
 fn a_name_twice() {
-    check([Case { file: valid_but("[sinks.documents]", "[sinks.flatten]"), mend: Mend::Edit, expected: expect![[r#"
+    check([Case {
+        file: valid_but("[sinks.documents]", "[sinks.flatten]"),
+        mend: Mend::Edit,
+        expected: expect![[r#"
           × sinks.flatten: the name `flatten` is taken by a transform
             ╭─[pipelines/my.toml:12:8]
          11 │ 
@@ -313,7 +324,8 @@ fn a_name_twice() {
           help: write `flatten-sink`
 
         pipelines/my.toml: 1 error
-    "#]] }]);
+    "#]],
+    }]);
 }
 
 #[test]
@@ -339,7 +351,10 @@ fn a_name_with_other_characters() {
 #[test]
 fn no_stage() {
     check([
-        Case { file: String::new(), mend: Mend::Edit, expected: expect![[r#"
+        Case {
+            file: String::new(),
+            mend: Mend::Edit,
+            expected: expect![[r#"
               × the file declares no stage
                ╭─[pipelines/my.toml:1:1]
                ╰────
@@ -355,8 +370,12 @@ fn no_stage() {
                     grants.console = "stdout"
 
             pipelines/my.toml: 1 error
-        "#]] },
-        Case { file: "data_dir = \"data\"".to_owned(), mend: Mend::Edit, expected: expect![[r#"
+        "#]],
+        },
+        Case {
+            file: "data_dir = \"data\"".to_owned(),
+            mend: Mend::Edit,
+            expected: expect![[r#"
               × the file declares no stage
                ╭─[pipelines/my.toml:1:18]
              1 │ data_dir = "data"
@@ -373,6 +392,7 @@ fn no_stage() {
                     grants.console = "stdout"
 
             pipelines/my.toml: 1 error
-        "#]] },
+        "#]],
+        },
     ]);
 }

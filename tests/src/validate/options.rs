@@ -7,7 +7,10 @@ use super::{Case, Mend, check, sink_with, valid_but};
 #[test]
 fn an_unknown_option() {
     check([
-        Case { file: sink_with(r#"options.formt = "event""#), mend: Mend::Edit, expected: expect![[r#"
+        Case {
+            file: sink_with(r#"options.formt = "event""#),
+            mend: Mend::Edit,
+            expected: expect![[r#"
               × sinks.documents.options.formt: unknown option
                 ╭─[pipelines/my.toml:15:9]
              14 │ inputs = ["flatten"]
@@ -18,8 +21,12 @@ fn an_unknown_option() {
               help: write `format`
 
             pipelines/my.toml: 1 error
-        "#]] },
-        Case { file: sink_with(r#"options.colour = "blue""#), mend: Mend::Edit, expected: expect![[r#"
+        "#]],
+        },
+        Case {
+            file: sink_with(r#"options.colour = "blue""#),
+            mend: Mend::Edit,
+            expected: expect![[r#"
               × sinks.documents.options.colour: unknown option
                 ╭─[pipelines/my.toml:15:9]
              14 │ inputs = ["flatten"]
@@ -30,7 +37,8 @@ fn an_unknown_option() {
               help: remove it; known here: `fields`, `follow`, `format`, `from`, `labels`, `rate`, `rotate`, `share`
 
             pipelines/my.toml: 1 error
-        "#]] },
+        "#]],
+        },
         Case {
             file: sink_with(r#"options.rotate = { max_bytes = 10, compresion = "zstd" }"#),
             mend: Mend::Edit,
@@ -131,7 +139,10 @@ options = {}"#,
 #[test]
 fn a_wrong_type() {
     check([
-        Case { file: sink_with(r#"options.rate = "10""#), mend: Mend::Edit, expected: expect![[r#"
+        Case {
+            file: sink_with(r#"options.rate = "10""#),
+            mend: Mend::Edit,
+            expected: expect![[r#"
               × sinks.documents.options.rate: found a string, wanted an integer
                 ╭─[pipelines/my.toml:15:16]
              14 │ inputs = ["flatten"]
@@ -142,8 +153,12 @@ fn a_wrong_type() {
               help: write `10`
 
             pipelines/my.toml: 1 error
-        "#]] },
-        Case { file: sink_with("options.rate = 1.5"), mend: Mend::Edit, expected: expect![[r#"
+        "#]],
+        },
+        Case {
+            file: sink_with("options.rate = 1.5"),
+            mend: Mend::Edit,
+            expected: expect![[r#"
               × sinks.documents.options.rate: found a number with a fraction, wanted an integer
                 ╭─[pipelines/my.toml:15:16]
              14 │ inputs = ["flatten"]
@@ -154,8 +169,12 @@ fn a_wrong_type() {
               help: write `1`
 
             pipelines/my.toml: 1 error
-        "#]] },
-        Case { file: sink_with(r#"options.follow = "yes""#), mend: Mend::Edit, expected: expect![[r#"
+        "#]],
+        },
+        Case {
+            file: sink_with(r#"options.follow = "yes""#),
+            mend: Mend::Edit,
+            expected: expect![[r#"
               × sinks.documents.options.follow: found a string, wanted a boolean
                 ╭─[pipelines/my.toml:15:18]
              14 │ inputs = ["flatten"]
@@ -166,8 +185,12 @@ fn a_wrong_type() {
               help: write `false`
 
             pipelines/my.toml: 1 error
-        "#]] },
-        Case { file: sink_with(r#"options.fields = "a""#), mend: Mend::Edit, expected: expect![[r#"
+        "#]],
+        },
+        Case {
+            file: sink_with(r#"options.fields = "a""#),
+            mend: Mend::Edit,
+            expected: expect![[r#"
               × sinks.documents.options.fields: found a string, wanted a list
                 ╭─[pipelines/my.toml:15:18]
              14 │ inputs = ["flatten"]
@@ -178,8 +201,12 @@ fn a_wrong_type() {
               help: write `["a"]`
 
             pipelines/my.toml: 1 error
-        "#]] },
-        Case { file: sink_with(r#"options.fields = ["a", 3]"#), mend: Mend::Edit, expected: expect![[r#"
+        "#]],
+        },
+        Case {
+            file: sink_with(r#"options.fields = ["a", 3]"#),
+            mend: Mend::Edit,
+            expected: expect![[r#"
               × sinks.documents.options.fields[1]: found an integer, wanted a string
                 ╭─[pipelines/my.toml:15:24]
              14 │ inputs = ["flatten"]
@@ -190,8 +217,12 @@ fn a_wrong_type() {
               help: write `"…"`
 
             pipelines/my.toml: 1 error
-        "#]] },
-        Case { file: sink_with(r#"options.labels = { a = "x" }"#), mend: Mend::Edit, expected: expect![[r#"
+        "#]],
+        },
+        Case {
+            file: sink_with(r#"options.labels = { a = "x" }"#),
+            mend: Mend::Edit,
+            expected: expect![[r#"
               × sinks.documents.options.labels.a: found a string, wanted an integer
                 ╭─[pipelines/my.toml:15:24]
              14 │ inputs = ["flatten"]
@@ -202,8 +233,12 @@ fn a_wrong_type() {
               help: write `1`
 
             pipelines/my.toml: 1 error
-        "#]] },
-        Case { file: sink_with("options.rotate = 3"), mend: Mend::Edit, expected: expect![[r#"
+        "#]],
+        },
+        Case {
+            file: sink_with("options.rotate = 3"),
+            mend: Mend::Edit,
+            expected: expect![[r#"
               × sinks.documents.options.rotate: found an integer, wanted a table
                 ╭─[pipelines/my.toml:15:18]
              14 │ inputs = ["flatten"]
@@ -214,14 +249,18 @@ fn a_wrong_type() {
               help: write `{ max_bytes = 1 }`
 
             pipelines/my.toml: 1 error
-        "#]] },
+        "#]],
+        },
     ]);
 }
 
 #[test]
 fn a_value_that_is_none_of_those() {
     check([
-        Case { file: sink_with(r#"options.format = "events""#), mend: Mend::Edit, expected: expect![[r#"
+        Case {
+            file: sink_with(r#"options.format = "events""#),
+            mend: Mend::Edit,
+            expected: expect![[r#"
               × sinks.documents.options.format: "events" is none of `"body"`, `"event"`
                 ╭─[pipelines/my.toml:15:18]
              14 │ inputs = ["flatten"]
@@ -232,8 +271,12 @@ fn a_value_that_is_none_of_those() {
               help: write `"event"`
 
             pipelines/my.toml: 1 error
-        "#]] },
-        Case { file: sink_with(r#"options.format = "xml""#), mend: Mend::Edit, expected: expect![[r#"
+        "#]],
+        },
+        Case {
+            file: sink_with(r#"options.format = "xml""#),
+            mend: Mend::Edit,
+            expected: expect![[r#"
               × sinks.documents.options.format: "xml" is none of `"body"`, `"event"`
                 ╭─[pipelines/my.toml:15:18]
              14 │ inputs = ["flatten"]
@@ -244,7 +287,8 @@ fn a_value_that_is_none_of_those() {
               help: write `"body"`
 
             pipelines/my.toml: 1 error
-        "#]] },
+        "#]],
+        },
         Case {
             file: sink_with(r#"options.rotate = { max_bytes = 10, compression = "gzip" }"#),
             mend: Mend::Edit,
@@ -267,7 +311,10 @@ fn a_value_that_is_none_of_those() {
 #[test]
 fn out_of_range() {
     check([
-        Case { file: sink_with("options.rate = 0"), mend: Mend::Edit, expected: expect![[r#"
+        Case {
+            file: sink_with("options.rate = 0"),
+            mend: Mend::Edit,
+            expected: expect![[r#"
               × sinks.documents.options.rate: 0 is too small; the least is 1
                 ╭─[pipelines/my.toml:15:16]
              14 │ inputs = ["flatten"]
@@ -278,8 +325,12 @@ fn out_of_range() {
               help: write `1`
 
             pipelines/my.toml: 1 error
-        "#]] },
-        Case { file: sink_with("options.rate = 5000"), mend: Mend::Edit, expected: expect![[r#"
+        "#]],
+        },
+        Case {
+            file: sink_with("options.rate = 5000"),
+            mend: Mend::Edit,
+            expected: expect![[r#"
               × sinks.documents.options.rate: 5000 is too large; the most is 1000
                 ╭─[pipelines/my.toml:15:16]
              14 │ inputs = ["flatten"]
@@ -290,8 +341,12 @@ fn out_of_range() {
               help: write `1000`
 
             pipelines/my.toml: 1 error
-        "#]] },
-        Case { file: sink_with("options.rotate.max_bytes = -1"), mend: Mend::Edit, expected: expect![[r#"
+        "#]],
+        },
+        Case {
+            file: sink_with("options.rotate.max_bytes = -1"),
+            mend: Mend::Edit,
+            expected: expect![[r#"
               × sinks.documents.options.rotate.max_bytes: -1 is too small; the least is 0
                 ╭─[pipelines/my.toml:15:28]
              14 │ inputs = ["flatten"]
@@ -302,8 +357,12 @@ fn out_of_range() {
               help: write `0`
 
             pipelines/my.toml: 1 error
-        "#]] },
-        Case { file: sink_with("options.share = 1.5"), mend: Mend::Edit, expected: expect![[r#"
+        "#]],
+        },
+        Case {
+            file: sink_with("options.share = 1.5"),
+            mend: Mend::Edit,
+            expected: expect![[r#"
               × sinks.documents.options.share: 1.5 is too large; the most is 1.0
                 ╭─[pipelines/my.toml:15:17]
              14 │ inputs = ["flatten"]
@@ -314,13 +373,17 @@ fn out_of_range() {
               help: write `1.0`
 
             pipelines/my.toml: 1 error
-        "#]] },
+        "#]],
+        },
     ]);
 }
 
 #[test]
 fn a_pattern() {
-    check([Case { file: sink_with(r#"options.from = "yesterday""#), mend: Mend::Edit, expected: expect![[r#"
+    check([Case {
+        file: sink_with(r#"options.from = "yesterday""#),
+        mend: Mend::Edit,
+        expected: expect![[r#"
           × sinks.documents.options.from: "yesterday" does not match `^\d{4}-\d\d-\d\d$`
             ╭─[pipelines/my.toml:15:16]
          14 │ inputs = ["flatten"]
@@ -331,13 +394,17 @@ fn a_pattern() {
           help: write `"2026-01-31"`
 
         pipelines/my.toml: 1 error
-    "#]] }]);
+    "#]],
+    }]);
 }
 
 #[test]
 fn a_reference() {
     check([
-        Case { file: sink_with(r#"options.rate = "${QUEUE}""#), mend: Mend::Edit, expected: expect![[r#"
+        Case {
+            file: sink_with(r#"options.rate = "${QUEUE}""#),
+            mend: Mend::Edit,
+            expected: expect![[r#"
               × sinks.documents.options.rate: what `${QUEUE}` stands for is not an integer
                 ╭─[pipelines/my.toml:15:16]
              14 │ inputs = ["flatten"]
@@ -348,8 +415,12 @@ fn a_reference() {
               help: give it an integer, or write `1`
 
             pipelines/my.toml: 1 error
-        "#]] },
-        Case { file: sink_with(r#"options.rate = "${EVENTS}0""#), mend: Mend::Edit, expected: expect![[r#"
+        "#]],
+        },
+        Case {
+            file: sink_with(r#"options.rate = "${EVENTS}0""#),
+            mend: Mend::Edit,
+            expected: expect![[r#"
               × sinks.documents.options.rate: found a string, wanted an integer
                 ╭─[pipelines/my.toml:15:16]
              14 │ inputs = ["flatten"]
@@ -360,8 +431,12 @@ fn a_reference() {
               help: write `1`
 
             pipelines/my.toml: 1 error
-        "#]] },
-        Case { file: sink_with(r#"options.rate = "${RATE:-0}""#), mend: Mend::Edit, expected: expect![[r#"
+        "#]],
+        },
+        Case {
+            file: sink_with(r#"options.rate = "${RATE:-0}""#),
+            mend: Mend::Edit,
+            expected: expect![[r#"
               × sinks.documents.options.rate: what `${RATE:-0}` stands for is too small; the least is 1
                 ╭─[pipelines/my.toml:15:16]
              14 │ inputs = ["flatten"]
@@ -372,8 +447,12 @@ fn a_reference() {
               help: write `1`
 
             pipelines/my.toml: 1 error
-        "#]] },
-        Case { file: sink_with(r#"options.from = "${SECRET}""#), mend: Mend::Edit, expected: expect![[r#"
+        "#]],
+        },
+        Case {
+            file: sink_with(r#"options.from = "${SECRET}""#),
+            mend: Mend::Edit,
+            expected: expect![[r#"
               × sinks.documents.options.from: "${SECRET}" does not match `^\d{4}-\d\d-\d\d$`
                 ╭─[pipelines/my.toml:15:16]
              14 │ inputs = ["flatten"]
@@ -384,8 +463,12 @@ fn a_reference() {
               help: write `"2026-01-31"`
 
             pipelines/my.toml: 1 error
-        "#]] },
-        Case { file: sink_with(r#"options.format = "${SECRET}""#), mend: Mend::Edit, expected: expect![[r#"
+        "#]],
+        },
+        Case {
+            file: sink_with(r#"options.format = "${SECRET}""#),
+            mend: Mend::Edit,
+            expected: expect![[r#"
               × sinks.documents.options.format: "${SECRET}" is none of `"body"`, `"event"`
                 ╭─[pipelines/my.toml:15:18]
              14 │ inputs = ["flatten"]
@@ -396,6 +479,7 @@ fn a_reference() {
               help: write `"body"`
 
             pipelines/my.toml: 1 error
-        "#]] },
+        "#]],
+        },
     ]);
 }

@@ -26,7 +26,10 @@ fn a_bare_string() {
 
 #[test]
 fn a_bare_list() {
-    check([Case { file: valid_but(r#"["inbox"]"#, "inbox"), mend: Mend::Edit, expected: expect![[r#"
+    check([Case {
+        file: valid_but(r#"["inbox"]"#, "inbox"),
+        mend: Mend::Edit,
+        expected: expect![[r#"
           × a string stands in quotes
             ╭─[pipelines/my.toml:10:10]
           9 │ plugin = "flatten"
@@ -37,7 +40,8 @@ fn a_bare_list() {
           help: write `["inbox"]`
 
         pipelines/my.toml: 1 error
-    "#]] }]);
+    "#]],
+    }]);
 }
 
 #[test]
@@ -67,7 +71,10 @@ fn no_value() {
 
 #[test]
 fn a_boolean_in_upper_case() {
-    check([Case { file: sink_with("options.follow = True"), mend: Mend::Edit, expected: expect![[r#"
+    check([Case {
+        file: sink_with("options.follow = True"),
+        mend: Mend::Edit,
+        expected: expect![[r#"
           × a boolean is written in lower case
             ╭─[pipelines/my.toml:15:18]
          14 │ inputs = ["flatten"]
@@ -78,7 +85,8 @@ fn a_boolean_in_upper_case() {
           help: write `true`
 
         pipelines/my.toml: 1 error
-    "#]] }]);
+    "#]],
+    }]);
 }
 
 #[test]
@@ -120,7 +128,10 @@ fn unclosed_quotes() {
                 pipelines/my.toml: 1 error
             "#]],
         },
-        Case { file: valid_but(r#"data_dir = "data""#, "data_dir = 'data"), mend: Mend::Edit, expected: expect![[r#"
+        Case {
+            file: valid_but(r#"data_dir = "data""#, "data_dir = 'data"),
+            mend: Mend::Edit,
+            expected: expect![[r#"
               × the string is not closed
                ╭─[pipelines/my.toml:2:17]
              1 │ 
@@ -131,7 +142,8 @@ fn unclosed_quotes() {
               help: write `'` at its end
 
             pipelines/my.toml: 1 error
-        "#]] },
+        "#]],
+        },
     ]);
 }
 
@@ -157,7 +169,10 @@ fn a_backslash() {
 
 #[test]
 fn an_unclosed_header() {
-    check([Case { file: valid_but("[sinks.documents]", "[sinks.documents"), mend: Mend::Edit, expected: expect![[r#"
+    check([Case {
+        file: valid_but("[sinks.documents]", "[sinks.documents"),
+        mend: Mend::Edit,
+        expected: expect![[r#"
           × the table's name is not closed
             ╭─[pipelines/my.toml:12:17]
          11 │ 
@@ -168,7 +183,8 @@ fn an_unclosed_header() {
           help: write `]` after it
 
         pipelines/my.toml: 1 error
-    "#]] }]);
+    "#]],
+    }]);
 }
 
 #[test]
@@ -276,7 +292,10 @@ fn a_table_twice() {
 #[test]
 fn no_equals_sign() {
     check([
-        Case { file: valid_but(r#"data_dir = "data""#, r#"data_dir "data""#), mend: Mend::Edit, expected: expect![[r#"
+        Case {
+            file: valid_but(r#"data_dir = "data""#, r#"data_dir "data""#),
+            mend: Mend::Edit,
+            expected: expect![[r#"
               × `=` is missing
                ╭─[pipelines/my.toml:2:10]
              1 │ 
@@ -287,7 +306,8 @@ fn no_equals_sign() {
               help: write `=` between the key and its value
 
             pipelines/my.toml: 1 error
-        "#]] },
+        "#]],
+        },
         Case {
             file: valid_but(r#"data_dir = "data""#, r#"data_dir: "data""#),
             mend: Mend::Edit,
@@ -325,4 +345,57 @@ fn anything_else() {
             pipelines/my.toml: 1 error
         "#]],
     }]);
+}
+
+#[test]
+fn an_unclosed_table() {
+    check([Case {
+        file: valid_but(
+            "[sinks.documents]",
+            "[sinks]\ncopy = { plugin = \"print-sink\", inputs = [\"inbox\"], grants.console = \"stdout\"\n\n[sinks.documents]",
+        ),
+        mend: Mend::Edit,
+        expected: expect![[r#"
+              × the table is not closed
+                ╭─[pipelines/my.toml:13:78]
+             12 │ [sinks]
+             13 │ copy = { plugin = "print-sink", inputs = ["inbox"], grants.console = "stdout"
+                ·                                                                              ▲
+             14 │ 
+                ╰────
+              help: write `}` at its end
+
+            pipelines/my.toml: 1 error
+        "#]],
+    }]);
+}
+
+#[test]
+fn two_keys_in_one() {
+    check([
+        Case { file: sink_with("batch = { max_bytes = 1 max_events = 2 }"), mend: Mend::Edit, expected: expect![[r#"
+              × another key begins here
+                ╭─[pipelines/my.toml:15:24]
+             14 │ inputs = ["flatten"]
+             15 │ batch = { max_bytes = 1 max_events = 2 }
+                ·                        ▲
+             16 │ grants.objects = "file:documents"
+                ╰────
+              help: write `,` after the value
+
+            pipelines/my.toml: 1 error
+        "#]] },
+        Case { file: sink_with("instances = 1 batch.max_events = 2"), mend: Mend::Edit, expected: expect![[r#"
+              × another key begins here
+                ╭─[pipelines/my.toml:15:14]
+             14 │ inputs = ["flatten"]
+             15 │ instances = 1 batch.max_events = 2
+                ·              ▲
+             16 │ grants.objects = "file:documents"
+                ╰────
+              help: begin a new line
+
+            pipelines/my.toml: 1 error
+        "#]] },
+    ]);
 }
