@@ -373,7 +373,10 @@ fn an_unclosed_table() {
 #[test]
 fn two_keys_in_one() {
     check([
-        Case { file: sink_with("batch = { max_bytes = 1 max_events = 2 }"), mend: Mend::Edit, expected: expect![[r#"
+        Case {
+            file: sink_with("batch = { max_bytes = 1 max_events = 2 }"),
+            mend: Mend::Edit,
+            expected: expect![[r#"
               × another key begins here
                 ╭─[pipelines/my.toml:15:24]
              14 │ inputs = ["flatten"]
@@ -384,8 +387,12 @@ fn two_keys_in_one() {
               help: write `,` after the value
 
             pipelines/my.toml: 1 error
-        "#]] },
-        Case { file: sink_with("instances = 1 batch.max_events = 2"), mend: Mend::Edit, expected: expect![[r#"
+        "#]],
+        },
+        Case {
+            file: sink_with("instances = 1 batch.max_events = 2"),
+            mend: Mend::Edit,
+            expected: expect![[r#"
               × another key begins here
                 ╭─[pipelines/my.toml:15:14]
              14 │ inputs = ["flatten"]
@@ -396,6 +403,7 @@ fn two_keys_in_one() {
               help: begin a new line
 
             pipelines/my.toml: 1 error
-        "#]] },
+        "#]],
+        },
     ]);
 }
