@@ -1,0 +1,166 @@
+//! WASI 0.2, powerless: ordinary guests need it to start, and reach nothing with it.
+//!
+//! Clocks and random numbers are real. The environment, the arguments and the list of folders are empty, sockets and
+//! lookups are denied, a request through `wasi:http` answers with an error. Standard output and standard error go to the
+//! log, line by line.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use bytes::Bytes;
+use tokio::io::AsyncWrite;
+use wasmtime::component::{Linker, ResourceTable};
+use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
+use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView};
+
+use super::State;
+use super::log::{self, LastWords, Words};
+use crate::stage::bindings::log::Level;
+
+/// The WASI state of one instance.
+pub(crate) struct Wasi {
+    ctx: WasiCtx,
+    http: WasiHttpCtx,
+    refusal: Refusal,
+}
+
+impl Wasi {
+    pub(super) fn new(stage: &str, instance: u64, last_words: LastWords) -> Wasi {
+        let lines = |level| Lines { stage: stage.to_owned(), instance, level, last_words: last_words.clone() };
+        let mut builder = WasiCtx::builder();
+        builder.stdout(lines(Level::Info)).stderr(lines(Level::Warn));
+        // Denied by default too; said here since much hangs on it.
+        builder.allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false);
+        Wasi { ctx: builder.build(), http: WasiHttpCtx::new(), refusal: Refusal }
+    }
+}
+
+/// Links all of WASI 0.2 that a default component of any language imports.
+pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    wasmtime_wasi::p2::add_to_linker_async(linker)?;
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi.ctx, table: &mut self.table }
+    }
+}
+
+impl WasiHttpView for State {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        let table: &mut ResourceTable = &mut self.table;
+        WasiHttpCtxView { ctx: &mut self.wasi.http, table, hooks: &mut self.wasi.refusal }
+    }
+}
+
+/// Sends no request.
+struct Refusal;
+
+type Answer<T> = Box<dyn Future<Output = Result<T, Error>> + Send>;
+
+impl WasiHttpHooks for Refusal {
+    fn send_request(
+        &mut self,
+        _request: http::Request<WasiBody>,
+        _options: Option<RequestOptions>,
+        _processed: Answer<()>,
+    ) -> Answer<(http::Response<WasiBody>, Answer<()>)> {
+        Box::new(async { Err(Error::HttpRequestDenied) })
+    }
+}
+
+/// Standard output or standard error, as lines of the log.
+#[derive(Clone)]
+struct Lines {
+    stage: String,
+    instance: u64,
+    level: Level,
+    last_words: LastWords,
+}
+
+impl IsTerminal for Lines {
+    fn is_terminal(&self) -> bool {
+        false
+    }
+}
+
+impl StdoutStream for Lines {
+    /// At once, not through a task: a trap's reason is made of the last line.
+    fn p2_stream(&self) -> Box<dyn OutputStream> {
+        Box::new(LineWriter { lines: self.clone(), rest: Vec::new() })
+    }
+
+    /// Only WASI 0.3 would call it, and that is not linked.
+    fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
+        Box::new(tokio::io::sink())
+    }
+}
+
+/// A longer line is cut.
+const LINE_BYTES: usize = 16 * 1024;
+
+/// Collects bytes until a line is whole.
+struct LineWriter {
+    lines: Lines,
+    rest: Vec<u8>,
+}
+
+impl LineWriter {
+    fn push(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            match byte {
+                b'\n' => self.end(),
+                byte => self.rest.push(*byte),
+            }
+            if self.rest.len() >= LINE_BYTES {
+                self.end();
+            }
+        }
+    }
+
+    fn end(&mut self) {
+        let line = String::from_utf8_lossy(&self.rest).trim_end().to_owned();
+        self.rest.clear();
+        if line.is_empty() {
+            return;
+        }
+        log::line(&self.lines.stage, self.lines.instance, self.lines.level, &line, &[]);
+        if self.lines.level == Level::Warn {
+            self.lines.last_words.say(Words::Stderr(line));
+        }
+    }
+}
+
+impl Drop for LineWriter {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl OutputStream for LineWriter {
+    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        self.push(&bytes);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        Ok(())
+    }
+
+    fn check_write(&mut self) -> StreamResult<usize> {
+        Ok(LINE_BYTES)
+    }
+}
+
+impl Pollable for LineWriter {
+    fn ready<'s, 'f>(&'s mut self) -> Pin<Box<dyn Future<Output = ()> + Send + 'f>>
+    where
+        's: 'f,
+        Self: 'f,
+    {
+        Box::pin(std::future::ready(()))
+    }
+}
