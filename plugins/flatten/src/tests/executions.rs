@@ -1,8 +1,11 @@
 //! Executions and traces.
 
+use std::collections::BTreeMap;
+use std::fs;
+
 use serde_json::{Value, json};
 
-use super::{Document, SHA, flatten_with, message};
+use super::{Document, SHA, files, flatten_with, message};
 use crate::{Input, Options, Payloads};
 
 #[test]
@@ -77,4 +80,73 @@ fn parents_in_a_circle_belong_to_nobody() {
         ["segment"; 3].into_iter().chain(["trace"]).collect::<Vec<_>>()
     );
     assert_eq!(out.documents[3].body["trace.root.found"], false);
+}
+
+/// Documents as an index holds them that takes versions with `external_gte`.
+type Index = BTreeMap<String, (u64, Value)>;
+
+fn index(into: &mut Index, payload: &Value) {
+    for document in message(payload.clone()).documents {
+        let known = into.get(&document.id).map_or(0, |(version, _)| *version);
+        if document.version >= known {
+            into.insert(document.id, (document.version, document.body));
+        }
+    }
+}
+
+#[test]
+fn every_prefix_of_a_trace_and_then_the_whole_is_the_whole() {
+    let traces = files("traces").into_iter().map(|file| serde_json::from_slice(&fs::read(file).unwrap()).unwrap());
+    for trace in traces.chain([nested_executions()]) {
+        let trace: Value = trace;
+        let trace = trace.get("Traces").map_or(&trace, |traces| &traces[0]);
+        let segments = trace["Segments"].as_array().unwrap();
+        let fetched = |count: usize, verdict: &str| {
+            let mut trace = trace.clone();
+            trace["Segments"] = json!(segments[..count]);
+            let collected_at = 1_800_000_000 + count;
+            json!({"schema": "rayline.raw/1", "collected_at": collected_at, "verdict": verdict, "trace": trace})
+        };
+        let (mut whole, mut grown) = (Index::new(), Index::new());
+        index(&mut whole, &fetched(segments.len(), "settled"));
+        for count in (0..segments.len()).step_by(1 + segments.len() / 16) {
+            index(&mut grown, &fetched(count, "partial"));
+        }
+        index(&mut grown, &fetched(segments.len(), "settled"));
+        assert_eq!(grown, whole, "{}", trace["Id"]);
+        for count in (0..segments.len()).step_by(1 + segments.len() / 16) {
+            index(&mut grown, &fetched(count, "partial"));
+        }
+        assert_eq!(grown, whole, "{} with the early fetches late", trace["Id"]);
+    }
+}
+
+#[test]
+fn versions_of_an_execution_rank_before_time() {
+    let arn = "arn:aws:states:eu-west-1:210987654321:execution:Order:order-1";
+    let message = |at: u64, execution: Value| {
+        json!({"schema": "rayline.raw/1", "collected_at": at, "discovered_at": at, "verdict": "unsampled",
+            "executions": [execution], "trace": null})
+    };
+    let described = |at: u64, status: &str, redrives: u64| {
+        message(at, json!({"executionArn": arn, "startDate": 1, "status": status, "redriveCount": redrives}))
+    };
+    let failed = described(20, "FAILED", 0);
+    for (loser, winner) in [
+        (described(30, "RUNNING", 0), failed.clone()),
+        (failed.clone(), described(10, "RUNNING", 1)),
+        (message(1_000_000, json!({"executionArn": arn})), failed.clone()),
+        (described(10, "FAILED", 0), failed),
+    ] {
+        let mut indexes = [Index::new(), Index::new()];
+        for payload in [&loser, &winner] {
+            index(&mut indexes[0], payload);
+        }
+        for payload in [&winner, &loser] {
+            index(&mut indexes[1], payload);
+        }
+        let mut alone = Index::new();
+        index(&mut alone, &winner);
+        assert_eq!(indexes, [alone.clone(), alone], "{loser}");
+    }
 }
