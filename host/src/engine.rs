@@ -5,7 +5,7 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use tracing::info;
 use wasmtime::component::Component;
 use wasmtime::{Cache, CacheConfig, Config, EngineWeak};
@@ -39,9 +39,9 @@ impl Engine {
                 .with_context(|| format!("cannot prepare the folder for compiled components, {}", folder.display()))?;
             let mut cache = CacheConfig::new();
             cache.with_directory(folder);
-            config.cache(Some(Cache::new(cache).map_err(anyhow::Error::from)?));
+            config.cache(Some(Cache::new(cache).map_err(|error| anyhow!("{error:#}"))?));
         }
-        let inner = wasmtime::Engine::new(&config).map_err(anyhow::Error::from).context("cannot start the wasm engine")?;
+        let inner = wasmtime::Engine::new(&config).map_err(|error| anyhow!("cannot start the wasm engine: {error:#}"))?;
         let weak = inner.weak();
         thread::Builder::new().name("epoch".to_owned()).spawn(move || tick(&weak))?;
         Ok(Engine { inner })

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -12,8 +13,12 @@ use crate::grant::{self, Grants, State};
 use crate::pipeline::{Binding, Capability, Kind, Limits, PluginFacts, PluginProblem, PluginRef, WIT_VERSION};
 use crate::stage::bindings::{processor, reader, stage, writer};
 use crate::stage::{self as stages, Waker};
+use embedded::SHIPPED;
 
-include!(concat!(env!("OUT_DIR"), "/shipped.rs"));
+/// The components that are built into this binary.
+mod embedded {
+    include!(concat!(env!("OUT_DIR"), "/shipped.rs"));
+}
 
 /// A component that is compiled, linked and known by what it says of itself. Clones share everything.
 #[derive(Clone)]
@@ -92,9 +97,11 @@ impl Plugin {
         let kind = kind(&exports)?;
         let wanted = wanted(&imports)?;
 
-        let description = describe(engine, &component)?;
+        let Description { summary, options, bindings, ends } = understand(&describe(engine, &component)?)?;
+        let bindings = bindings.into_iter().map(binding).collect::<Result<Vec<Binding>, PluginProblem>>()?;
+        distinct(&bindings)?;
         for (capability, import) in &wanted {
-            if !description.bindings.iter().any(|binding| binding.capability == *capability) {
+            if !bindings.iter().any(|binding| binding.capability == *capability) {
                 return Err(PluginProblem::ImportWithoutBinding { import: import.clone(), capability: *capability });
             }
         }
@@ -107,7 +114,6 @@ impl Plugin {
             .map_err(|error| PluginProblem::Broken { reason: one_line(&format!("{error:#}")) })?;
         let exports = Exports::find(kind, &pre)
             .map_err(|error| PluginProblem::Broken { reason: one_line(&format!("{error:#}")) })?;
-        let Description { summary, options, bindings, ends } = description;
         let facts = PluginFacts { kind, summary, options_schema: options, bindings, imports };
         Ok(Plugin(Arc::new(Loaded { name: name.to_owned(), facts, ends, engine: engine.clone(), pre, exports })))
     }
@@ -174,9 +180,19 @@ struct Description {
     #[serde(default)]
     options: Option<Value>,
     #[serde(default)]
-    bindings: Vec<Binding>,
+    bindings: Vec<BindingText>,
     #[serde(default)]
     ends: Ends,
+}
+
+#[derive(Deserialize)]
+struct BindingText {
+    name: String,
+    capability: String,
+    #[serde(default)]
+    required: bool,
+    #[serde(default)]
+    summary: String,
 }
 
 #[derive(Deserialize)]
@@ -196,14 +212,16 @@ impl From<EndsText> for Ends {
     }
 }
 
-/// Calls `describe` on an instance in which every capability traps, within the default limits of a stage.
-fn describe(engine: &Engine, component: &Component) -> Result<Description, PluginProblem> {
-    let limits = Limits::default();
-    let text = block_on(async {
+/// What `describe` may use.
+const LIMITS: Limits = Limits { memory_bytes: 512 << 20, call: Duration::from_secs(30) };
+
+/// Calls `describe` on an instance in which every capability traps.
+fn describe(engine: &Engine, component: &Component) -> Result<String, PluginProblem> {
+    block_on(async {
         let mut linker = Linker::new(engine.wasmtime());
         let linked = grant::link_always(&mut linker).and_then(|()| linker.define_unknown_imports_as_traps(component));
         linked.map_err(|error| PluginProblem::Broken { reason: one_line(&format!("{error:#}")) })?;
-        let state = State::new(Grants::default(), 0, Waker::default(), &limits);
+        let state = State::new(Grants::default(), 0, Waker::default(), &LIMITS);
         let mut store = stages::new_store(engine.wasmtime(), state);
         let time = store.data().time.clone();
         let call = async {
@@ -215,14 +233,30 @@ fn describe(engine: &Engine, component: &Component) -> Result<Description, Plugi
         time.count(call)
             .await
             .map_err(|error| PluginProblem::Trap { reason: stages::trap(&error, store.data_mut()).reason })
-    })?;
-    let description: Description =
-        serde_json::from_str(&text).map_err(|error| PluginProblem::BadDescription { reason: error.to_string() })?;
-    let mut names: Vec<&str> = description.bindings.iter().map(|binding| binding.name.as_str()).collect();
+    })
+}
+
+fn understand(text: &str) -> Result<Description, PluginProblem> {
+    serde_json::from_str(text).map_err(|error| PluginProblem::BadDescription { reason: error.to_string() })
+}
+
+fn binding(text: BindingText) -> Result<Binding, PluginProblem> {
+    let BindingText { name, capability, required, summary } = text;
+    match Capability::from_name(&capability) {
+        Some(capability) => Ok(Binding { name, capability, required, summary }),
+        None => {
+            let reason = format!("the binding `{name}` is of `{capability}`, which is no capability of this host");
+            Err(PluginProblem::BadDescription { reason })
+        }
+    }
+}
+
+fn distinct(bindings: &[Binding]) -> Result<(), PluginProblem> {
+    let mut names: Vec<&str> = bindings.iter().map(|binding| binding.name.as_str()).collect();
     names.sort_unstable();
     match names.iter().zip(names.iter().skip(1)).find(|(name, next)| name == next) {
         Some((name, _)) => Err(PluginProblem::BadDescription { reason: format!("it lists the binding `{name}` twice") }),
-        None => Ok(description),
+        None => Ok(()),
     }
 }
 

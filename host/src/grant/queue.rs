@@ -2,6 +2,8 @@
 
 mod embedded;
 mod file;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
