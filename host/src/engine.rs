@@ -41,7 +41,8 @@ impl Engine {
             cache.with_directory(folder);
             config.cache(Some(Cache::new(cache).map_err(|error| anyhow!("{error:#}"))?));
         }
-        let inner = wasmtime::Engine::new(&config).map_err(|error| anyhow!("cannot start the wasm engine: {error:#}"))?;
+        let inner =
+            wasmtime::Engine::new(&config).map_err(|error| anyhow!("cannot start the wasm engine: {error:#}"))?;
         let weak = inner.weak();
         thread::Builder::new().name("epoch".to_owned()).spawn(move || tick(&weak))?;
         Ok(Engine { inner })

@@ -38,3 +38,9 @@ impl Event {
         self.id.len() + self.attrs.len() + self.body.len()
     }
 }
+
+impl AsRef<Event> for Event {
+    fn as_ref(&self) -> &Event {
+        self
+    }
+}

@@ -1,5 +1,7 @@
-//! `rayline`: glue.
+//! `rayline`: see the crate's library for where things are.
 
 #![forbid(unsafe_code)]
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    rayline::cli::main()
+}

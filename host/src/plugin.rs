@@ -140,7 +140,8 @@ impl Plugin {
 
     /// What it imports, by whether that gives it any power.
     pub fn imports(&self) -> Imports {
-        let (powerless, capabilities) = self.0.facts.imports.iter().cloned().partition(|name| name.starts_with("wasi:"));
+        let (powerless, capabilities) =
+            self.0.facts.imports.iter().cloned().partition(|name| name.starts_with("wasi:"));
         Imports { capabilities, powerless }
     }
 
@@ -255,7 +256,9 @@ fn distinct(bindings: &[Binding]) -> Result<(), PluginProblem> {
     let mut names: Vec<&str> = bindings.iter().map(|binding| binding.name.as_str()).collect();
     names.sort_unstable();
     match names.iter().zip(names.iter().skip(1)).find(|(name, next)| name == next) {
-        Some((name, _)) => Err(PluginProblem::BadDescription { reason: format!("it lists the binding `{name}` twice") }),
+        Some((name, _)) => {
+            Err(PluginProblem::BadDescription { reason: format!("it lists the binding `{name}` twice") })
+        }
         None => Ok(()),
     }
 }

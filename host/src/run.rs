@@ -1,1 +1,499 @@
-//! Placeholder.
+//! The graph of a pipeline's stages and channels: start, stop, end.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use serde_json::json;
+use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{Instant, sleep, timeout};
+use tracing::{error, warn};
+
+use crate::delivery::Outlets;
+use crate::delivery::batcher::{Batcher, backoff};
+use crate::delivery::breaker::Breaker;
+use crate::delivery::budget::Budget;
+use crate::delivery::checkpoint::CheckpointFile;
+use crate::delivery::claim::Claimed;
+use crate::delivery::dead_letter;
+use crate::delivery::source::Source;
+use crate::delivery::worker::Worker;
+use crate::grant::Grants;
+use crate::grant::objects::Store;
+use crate::metrics::{Metrics, StageMetrics};
+use crate::pipeline::{self, Kind, Pipeline, PluginRef};
+use crate::plugin::{Ends, Plugin};
+use crate::stage::{Failure, Instance, Later, OpenError, Progress};
+
+/// Messages between two stages that may wait: one on its way while the other is being worked on.
+const CHANNEL: usize = 2;
+/// Letters that may wait for the dead letter.
+const LETTERS: usize = 1_000;
+/// How long events in flight may take to end once the pipeline is told to stop. Less than the 30 s after which most
+/// supervisors kill.
+const DRAIN: Duration = Duration::from_secs(25);
+/// A stage whose `open` traps so often is broken.
+const OPEN_TRAPS: u32 = 3;
+
+/// The components that pipelines name.
+pub type Plugins = BTreeMap<PluginRef, Plugin>;
+
+/// What the instances of one stage share.
+pub struct StageRun {
+    /// Its name in the pipeline.
+    pub name: Arc<str>,
+    /// Its plugin: the name of a shipped one, else the file's.
+    pub plugin_name: Arc<str>,
+    /// As the pipeline declares it.
+    pub config: pipeline::Stage,
+    /// What it may reach.
+    pub grants: Grants,
+    /// Pauses it when nearly everything is bad.
+    pub breaker: Breaker,
+    /// What is counted of it.
+    pub metrics: StageMetrics,
+    /// The pipeline's.
+    pub budget: Arc<Budget>,
+    /// Every source of the pipeline ends by itself: there is no later at which a paused stage could go on.
+    pub finite: bool,
+    plugin: Plugin,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    problem: Option<String>,
+    progress: Option<Progress>,
+    oldest: Option<Instant>,
+}
+
+/// Why a pipeline ended before its time.
+#[derive(Debug, thiserror::Error)]
+pub enum StageError {
+    /// A stage said that nothing will help, or cannot be kept running.
+    #[error("stage `{stage}`: {reason}")]
+    Fatal {
+        /// Its name.
+        stage: Arc<str>,
+        /// Its words.
+        reason: String,
+    },
+    /// The breaker of a stage tripped in a pipeline that ends by itself.
+    #[error("stage `{stage}` finds over half of the last events bad, nothing more is given to it: {reason}")]
+    Paused {
+        /// Its name.
+        stage: Arc<str>,
+        /// Why the last bad event is bad.
+        reason: String,
+    },
+}
+
+impl StageRun {
+    /// Opens an instance: for as long as the stage asks for another try.
+    ///
+    /// # Errors
+    /// When it refuses for good, or traps several times.
+    pub async fn open(&self, number: u32, checkpoint: Option<String>) -> Result<Instance, StageError> {
+        let context = json!({
+            "stage": &*self.name,
+            "options": self.config.options,
+            "instance": number,
+            "instances": self.config.instances.max,
+            "checkpoint": checkpoint,
+            "seed": rand::random_range(0..1_u64 << 53),
+        });
+        let mut traps = 0;
+        for wait in backoff(self.config.retry.initial, self.config.retry.max) {
+            let wait = match Instance::open(&self.plugin, &self.grants, &self.config.limits, context.clone()).await {
+                Ok(instance) => return Ok(instance),
+                Err(OpenError::Failure(Failure::Retry(Later { reason, after }))) => {
+                    warn!(stage = %self.name, %reason, "cannot open the stage, trying again");
+                    self.set_problem(Some(reason));
+                    after.unwrap_or(wait)
+                }
+                Err(OpenError::Failure(Failure::Reject(reason) | Failure::Fatal(reason))) => {
+                    return Err(self.fatal(reason));
+                }
+                Err(OpenError::Trap(trap)) => {
+                    traps += 1;
+                    if traps == OPEN_TRAPS {
+                        return Err(self.fatal(format!("it trapped in `open`: {trap}")));
+                    }
+                    wait
+                }
+            };
+            sleep(wait).await;
+        }
+        Err(self.fatal("cannot be opened".to_owned()))
+    }
+
+    /// The error that ends the pipeline because of this stage.
+    pub fn fatal(&self, reason: String) -> StageError {
+        StageError::Fatal { stage: self.name.clone(), reason }
+    }
+
+    /// What keeps the stage from its work, for `/health`.
+    pub fn set_problem(&self, problem: Option<String>) {
+        self.state().problem = problem;
+    }
+
+    /// What keeps the stage from its work, if anything.
+    pub fn problem(&self) -> Option<String> {
+        self.state().problem.clone()
+    }
+
+    /// How far a source is.
+    pub fn set_progress(&self, progress: Progress) {
+        self.state().progress = Some(progress);
+    }
+
+    /// How far a source is, if it says so.
+    pub fn progress(&self) -> Option<Progress> {
+        self.state().progress.clone()
+    }
+
+    /// Since when the oldest unsettled reading of a source waits.
+    pub fn set_oldest(&self, oldest: Option<Instant>) {
+        self.state().oldest = oldest;
+    }
+
+    /// Brings the gauges up to date.
+    pub async fn refresh(&self) {
+        let oldest = self.state().oldest;
+        self.metrics.oldest_unsettled.set(oldest.map_or(0.0, |at| at.elapsed().as_secs_f64()));
+        for (_, queue) in self.grants.queues() {
+            let Ok(depth) = queue.depth().await else { continue };
+            let count = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+            self.metrics.queue_messages("visible").set(count(depth.visible));
+            self.metrics.queue_messages("invisible").set(count(depth.invisible));
+            self.metrics.queue_messages("delayed").set(count(depth.delayed));
+        }
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A pipeline at work.
+pub struct Running {
+    /// Its name.
+    pub name: String,
+    /// Its stages, as the pipeline lists them.
+    pub stages: Vec<Arc<StageRun>>,
+    /// Where events can be put in by hand. Empty when the pipeline runs its own sources. The pipeline ends when these
+    /// are dropped.
+    pub inlets: BTreeMap<String, Inlet>,
+    budget: Arc<Budget>,
+    in_flight: prometheus_client::metrics::gauge::Gauge,
+    stop: watch::Sender<bool>,
+    tasks: JoinSet<Result<(), StageError>>,
+    letters: JoinHandle<()>,
+}
+
+/// Where events can be put in by hand, instead of a source's or straight to one stage.
+#[derive(Clone)]
+pub struct Inlet {
+    /// The stages that get them.
+    pub outlets: Outlets,
+    /// What they count against.
+    pub budget: Arc<Budget>,
+}
+
+/// Who gives a pipeline its events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Feed {
+    /// Its sources.
+    Sources,
+    /// [`Running::inlets`].
+    Inlets,
+}
+
+impl Running {
+    /// Starts every stage.
+    ///
+    /// # Errors
+    /// When a plugin cannot be loaded or a grant cannot be opened.
+    pub async fn start(
+        pipeline: &Pipeline,
+        plugins: &Plugins,
+        metrics: &Arc<Metrics>,
+        feed: Feed,
+    ) -> anyhow::Result<Self> {
+        let budget = Budget::new(usize::try_from(pipeline.in_flight_bytes)?);
+        let stages = stages(pipeline, plugins, metrics, &budget, feed).await?;
+        let store = Store::open(&pipeline.dead_letter.location).await.context("cannot open the dead letter")?;
+        let (letter, letters) = mpsc::channel(LETTERS);
+        let (stop, stopped) = watch::channel(false);
+        let mut tasks = JoinSet::new();
+
+        let (inputs, mut receivers): (BTreeMap<_, _>, BTreeMap<_, _>) = stages
+            .iter()
+            .filter(|stage| stage.config.kind != Kind::Source)
+            .map(|stage| {
+                let (sender, receiver) = mpsc::channel::<Vec<Claimed>>(CHANNEL);
+                ((stage.name.clone(), sender), (stage.name.clone(), receiver))
+            })
+            .unzip();
+        let outlets = |name: &str| {
+            let readers = stages.iter().filter(|stage| stage.config.inputs.iter().any(|input| input == name));
+            Outlets::new(readers.filter_map(|reader| inputs.get(&reader.name).cloned()).collect())
+        };
+
+        let mut inlets = BTreeMap::new();
+        for stage in &stages {
+            let receiver = receivers.remove(&stage.name);
+            if feed == Feed::Inlets {
+                let into = match inputs.get(&stage.name) {
+                    Some(input) => Outlets::new(vec![input.clone()]),
+                    None => outlets(&stage.name),
+                };
+                inlets.insert(stage.name.to_string(), Inlet { outlets: into, budget: budget.clone() });
+            }
+            match receiver {
+                Some(receiver) => {
+                    let (sender, batches) = mpsc::channel(1);
+                    let batches = Arc::new(tokio::sync::Mutex::new(batches));
+                    let batcher = Batcher::new(stage.config.batch.clone(), budget.clone());
+                    tasks.spawn(async move {
+                        batcher.run(receiver, sender).await;
+                        Ok(())
+                    });
+                    for number in 0..stage.config.instances.max {
+                        let worker = Worker::new(stage.clone(), number, outlets(&stage.name), letter.clone());
+                        tasks.spawn(worker.run(batches.clone()));
+                    }
+                }
+                None if feed == Feed::Sources => {
+                    for number in 0..stage.config.instances.max {
+                        let checkpoint = CheckpointFile::new(&pipeline.data_dir, &pipeline.name, &stage.name, number);
+                        let source =
+                            Source::new(stage.clone(), number, outlets(&stage.name), stopped.clone(), checkpoint);
+                        tasks.spawn(source.run());
+                    }
+                }
+                None => {}
+            }
+        }
+        Ok(Running {
+            name: pipeline.name.clone(),
+            stages,
+            inlets,
+            in_flight: metrics.in_flight(&pipeline.name),
+            budget,
+            stop,
+            tasks,
+            letters: tokio::spawn(dead_letter::run(store, letters)),
+        })
+    }
+
+    /// Tells the sources to read no more; what is in flight goes its way.
+    pub fn stopper(&self) -> Stopper {
+        Stopper { stop: self.stop.clone() }
+    }
+
+    /// What `/health` and `/metrics` show.
+    pub fn status(&self) -> Status {
+        Status {
+            name: self.name.clone(),
+            stages: self.stages.clone(),
+            budget: self.budget.clone(),
+            in_flight: self.in_flight.clone(),
+        }
+    }
+
+    /// Waits for the end.
+    ///
+    /// # Errors
+    /// The first error of a stage. What was in flight then, or was still after the time for draining, is released.
+    pub async fn join(mut self) -> Result<Drained, StageError> {
+        self.inlets.clear();
+        let mut stopped = self.stop.subscribe();
+        let overtime = async move {
+            let _ = stopped.wait_for(|stop| *stop).await;
+            sleep(DRAIN).await;
+        };
+        tokio::pin!(overtime);
+        let mut drained = Drained::All;
+        let mut first = None;
+        loop {
+            tokio::select! {
+                ended = self.tasks.join_next() => match ended {
+                    None => break,
+                    Some(Ok(Ok(()))) => {}
+                    Some(Ok(Err(error))) => {
+                        error!(pipeline = self.name, %error, "the pipeline ends");
+                        first.get_or_insert(error);
+                        self.tasks.abort_all();
+                    }
+                    Some(Err(failed)) if failed.is_panic() => {
+                        let reason = format!("the host failed, please report it: {failed}");
+                        error!(pipeline = self.name, reason, "the pipeline ends");
+                        first.get_or_insert(StageError::Fatal { stage: "host".into(), reason });
+                        self.tasks.abort_all();
+                    }
+                    Some(Err(_)) => {}
+                },
+                () = &mut overtime, if drained == Drained::All => {
+                    warn!(pipeline = self.name, bytes = self.budget.used(), "not all events in flight ended in time, they come again");
+                    drained = Drained::Released;
+                    self.tasks.abort_all();
+                }
+            }
+        }
+        if timeout(DRAIN, &mut self.letters).await.is_err() {
+            error!(pipeline = self.name, "the dead letter could not be written in time, its events come again");
+            self.letters.abort();
+        }
+        first.map_or(Ok(drained), Err)
+    }
+}
+
+/// Ends a pipeline in good order.
+#[derive(Clone)]
+pub struct Stopper {
+    stop: watch::Sender<bool>,
+}
+
+impl Stopper {
+    /// Sources read no more, and their calls that wait return.
+    pub fn stop(&self) {
+        self.stop.send_replace(true);
+    }
+}
+
+/// How a pipeline that was not ended by an error ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Drained {
+    /// Every event was settled.
+    All,
+    /// Some were released and come again.
+    Released,
+}
+
+/// A running pipeline as `/health` and `/metrics` see it.
+#[derive(Clone)]
+pub struct Status {
+    /// Its name.
+    pub name: String,
+    /// Its stages.
+    pub stages: Vec<Arc<StageRun>>,
+    budget: Arc<Budget>,
+    in_flight: prometheus_client::metrics::gauge::Gauge,
+}
+
+impl Status {
+    /// Brings the gauges up to date.
+    pub async fn refresh(&self) {
+        self.in_flight.set(i64::try_from(self.budget.used()).unwrap_or(i64::MAX));
+        for stage in &self.stages {
+            stage.refresh().await;
+        }
+    }
+}
+
+async fn stages(
+    pipeline: &Pipeline,
+    plugins: &Plugins,
+    metrics: &Arc<Metrics>,
+    budget: &Arc<Budget>,
+    feed: Feed,
+) -> anyhow::Result<Vec<Arc<StageRun>>> {
+    let mut stages = Vec::new();
+    let mut finite = true;
+    for config in &pipeline.stages {
+        let plugin = plugins
+            .get(&config.plugin)
+            .cloned()
+            .with_context(|| format!("the plugin of `{}` is not loaded", config.name))?;
+        finite &= config.kind != Kind::Source || ends(&plugin, &config.options);
+        stages.push((config, plugin));
+    }
+    let mut runs = Vec::new();
+    for (config, plugin) in stages {
+        let plugin_name = plugin_name(&config.plugin);
+        // A pipeline fed by hand leaves its sources' queues alone.
+        let nothing = BTreeMap::new();
+        let granted = if feed == Feed::Inlets && config.kind == Kind::Source { &nothing } else { &config.grants };
+        let grants = Grants::open(&config.name, granted).await?;
+        runs.push(Arc::new(StageRun {
+            name: config.name.as_str().into(),
+            grants,
+            breaker: Breaker::new(pipeline.dead_letter.max_ratio, pipeline.dead_letter.probe),
+            metrics: metrics.stage(&pipeline.name, &config.name, config.kind, &plugin_name),
+            budget: budget.clone(),
+            finite: finite || feed == Feed::Inlets,
+            plugin,
+            plugin_name: plugin_name.into(),
+            config: config.clone(),
+            state: Mutex::default(),
+        }));
+    }
+    Ok(runs)
+}
+
+/// Whether a source with these options ends by itself.
+fn ends(plugin: &Plugin, options: &serde_json::Value) -> bool {
+    match plugin.ends() {
+        Ends::Never => false,
+        Ends::Always => true,
+        Ends::Option(name) => options.get(name).and_then(serde_json::Value::as_bool).unwrap_or_default(),
+    }
+}
+
+fn plugin_name(plugin: &PluginRef) -> String {
+    match plugin {
+        PluginRef::Shipped(name) => name.clone(),
+        PluginRef::File(path) => path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+    }
+}
+
+/// Held while a host works in a `data_dir`.
+#[derive(Debug)]
+pub struct DataDir(#[expect(dead_code, reason = "the lock lasts as long as the file is open")] std::fs::File);
+
+/// Why a `data_dir` cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DataDirError {
+    /// Another host works in it.
+    #[error("another host works in {0}: stop it, or give this pipeline a `data_dir` of its own")]
+    Taken(String),
+    /// It cannot be made or opened.
+    #[error("cannot use the folder {folder}: {error}")]
+    Unusable {
+        /// The folder.
+        folder: String,
+        /// The system's words.
+        error: std::io::Error,
+    },
+}
+
+impl DataDir {
+    /// Makes the folder if need be and takes it for this process.
+    ///
+    /// # Errors
+    /// When it is taken or cannot be used.
+    pub fn take(folder: &Path) -> Result<Self, DataDirError> {
+        let name = folder.display().to_string();
+        let open = || {
+            std::fs::create_dir_all(folder)?;
+            std::fs::OpenOptions::new().create(true).append(true).open(folder.join("lock"))
+        };
+        let file = open().map_err(|error| DataDirError::Unusable { folder: name.clone(), error })?;
+        match file.try_lock() {
+            Ok(()) => Ok(DataDir(file)),
+            Err(std::fs::TryLockError::WouldBlock) => Err(DataDirError::Taken(name)),
+            Err(std::fs::TryLockError::Error(error)) => Err(DataDirError::Unusable { folder: name, error }),
+        }
+    }
+}
+
+impl fmt::Debug for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Running").field("name", &self.name).finish_non_exhaustive()
+    }
+}

@@ -156,7 +156,7 @@ impl Instance {
     /// # Errors
     ///
     /// The guest trapped, now or before.
-    pub async fn process(&mut self, events: &[Event]) -> Result<Result<Processed, Failure>, Trap> {
+    pub async fn process(&mut self, events: &[impl AsRef<Event>]) -> Result<Result<Processed, Failure>, Trap> {
         let batch = batch::flatten(events).map_err(|bad| Trap { reason: bad.to_string() })?;
         let answer = self
             .call(async |calls, store| match calls {
@@ -172,7 +172,7 @@ impl Instance {
     /// # Errors
     ///
     /// The guest trapped, now or before.
-    pub async fn write(&mut self, events: &[Event]) -> Result<Result<Vec<Exception>, Failure>, Trap> {
+    pub async fn write(&mut self, events: &[impl AsRef<Event>]) -> Result<Result<Vec<Exception>, Failure>, Trap> {
         let batch = batch::flatten(events).map_err(|bad| Trap { reason: bad.to_string() })?;
         let answer = self
             .call(async |calls, store| match calls {

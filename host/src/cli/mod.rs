@@ -1,1 +1,140 @@
-//! Placeholder.
+//! The command line: one file per command.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+
+pub mod dead_letter;
+pub mod load;
+pub mod logs;
+pub mod plugin;
+pub mod progress;
+pub mod replay;
+pub mod run;
+pub mod validate;
+
+/// What the process ends with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Everything was done.
+    Done = 0,
+    /// A stage failed for good, or something outside did.
+    Failed = 1,
+    /// The command line or a pipeline file is wrong. Nothing was started.
+    Invalid = 2,
+    /// In a pipeline that ends by itself a stage found over half of its events bad. What it held comes again.
+    Paused = 3,
+    /// Another host works in the `data_dir`.
+    Taken = 4,
+    /// Told to stop, and not all events in flight ended in time. They come again.
+    Released = 5,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(exit as u8)
+    }
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  everything was done
+  1  a stage failed for good, or something outside did
+  2  the command line or a pipeline file is wrong; nothing was started
+  3  in a pipeline that ends by itself a stage found over half of its events bad
+  4  another host works in the data_dir
+  5  told to stop, and not all events in flight ended in time; they come again";
+
+/// Brings AWS X-Ray traces into Elasticsearch or OpenSearch, keeps the raw messages, and replays them.
+#[derive(Debug, Parser)]
+#[command(name = "rayline", version, long_version = long_version(), after_help = EXIT_CODES, max_term_width = 100)]
+pub struct Cli {
+    /// How log lines look. Default: text on a terminal, json elsewhere.
+    #[arg(long, global = true, value_enum, env = "RAYLINE_LOG_FORMAT")]
+    log_format: Option<logs::Format>,
+    /// Which log lines: a level, or directives such as `info,rayline=debug`.
+    #[arg(long, global = true, value_name = "FILTER", default_value = "info", env = "RAYLINE_LOG")]
+    log: String,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run pipelines until they end or are told to stop.
+    #[command(
+        after_help = "Examples:\n  rayline run pipelines/demo.toml\n  rayline run collect.toml central.toml --log-format json\n\nSIGTERM and ctrl-c stop in good order (a second ctrl-c at once); SIGHUP reads the files again."
+    )]
+    Run {
+        /// Pipeline files.
+        #[arg(required = true, value_name = "PIPELINE")]
+        pipelines: Vec<PathBuf>,
+    },
+    /// Check pipeline files and the plugins they name; show every error.
+    #[command(after_help = "Example:\n  rayline validate pipelines/*.toml")]
+    Validate {
+        /// Pipeline files.
+        #[arg(required = true, value_name = "PIPELINE")]
+        pipelines: Vec<PathBuf>,
+    },
+    /// Run a pipeline that reads an archive, for a part of it.
+    #[command(
+        after_help = "Examples:\n  rayline replay pipelines/replay.toml --from 2026-11-01T00:00:00Z --to 2026-11-02T00:00:00Z --dry-run\n  rayline replay pipelines/replay.toml --account 111122223333 --rate 500"
+    )]
+    Replay(replay::Args),
+    /// Show, describe and build plugins.
+    #[command(subcommand)]
+    Plugin(plugin::Command),
+    /// Show and replay what could not be delivered, also while the host runs.
+    #[command(subcommand)]
+    DeadLetter(dead_letter::Command),
+    /// Print a script that completes commands in a shell.
+    #[command(after_help = "Example:\n  rayline completion bash > /etc/bash_completion.d/rayline")]
+    Completion {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+fn long_version() -> &'static str {
+    const { concat_version() }
+}
+
+const fn concat_version() -> &'static str {
+    concat!(env!("CARGO_PKG_VERSION"), "\nstage contract: rayline:stage@0.1.0")
+}
+
+/// Runs the command of the process's arguments.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    logs::init(cli.log_format, &cli.log);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: cannot start: {error}");
+            return Exit::Failed.into();
+        }
+    };
+    let result = runtime.block_on(async {
+        match cli.command {
+            Command::Run { pipelines } => run::run(&pipelines).await,
+            Command::Validate { pipelines } => validate::validate(&pipelines),
+            Command::Replay(args) => replay::replay(args).await,
+            Command::Plugin(command) => plugin::plugin(command),
+            Command::DeadLetter(command) => dead_letter::dead_letter(command).await,
+            Command::Completion { shell } => {
+                clap_complete::generate(shell, &mut Cli::command(), "rayline", &mut std::io::stdout());
+                Ok(Exit::Done)
+            }
+        }
+    });
+    match result {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            Exit::Failed.into()
+        }
+    }
+}

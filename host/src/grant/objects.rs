@@ -58,11 +58,7 @@ impl Host for State {
         }
     }
 
-    async fn delete(
-        &mut self,
-        binding: String,
-        keys: Vec<String>,
-    ) -> wasmtime::Result<Result<Vec<ItemError>, Error>> {
+    async fn delete(&mut self, binding: String, keys: Vec<String>) -> wasmtime::Result<Result<Vec<ItemError>, Error>> {
         let store = match self.store(&binding) {
             Ok(store) => store,
             Err(error) => return Ok(Err(error)),
@@ -78,11 +74,7 @@ impl Host for State {
 }
 
 impl HostDownload for State {
-    async fn read(
-        &mut self,
-        download: Resource<Download>,
-        max_bytes: u32,
-    ) -> wasmtime::Result<Result<Vec<u8>, Error>> {
+    async fn read(&mut self, download: Resource<Download>, max_bytes: u32) -> wasmtime::Result<Result<Vec<u8>, Error>> {
         let read = self.table.get_mut(&download)?.read(max_bytes as usize).await;
         Ok(read.map_err(Error::from))
     }

@@ -117,9 +117,10 @@ impl From<QueueError> for Error {
                 Error::Temporary(Temporary { reason: "the queue is busy".to_owned(), after_ms: None })
             }
             QueueError::Malformed(reason) => Error::Permanent(reason),
-            QueueError::Failed { .. } => {
-                Error::Temporary(Temporary { reason: "the queue failed; the host's log says why".to_owned(), after_ms: None })
-            }
+            QueueError::Failed { .. } => Error::Temporary(Temporary {
+                reason: "the queue failed; the host's log says why".to_owned(),
+                after_ms: None,
+            }),
         }
     }
 }

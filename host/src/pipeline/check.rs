@@ -5,10 +5,10 @@ use std::path::Path;
 use super::diagnostic::{Diagnostic, Remedy, Span};
 use super::document::{Node, Report, Value, join};
 use super::facts::{Binding, Capability, PluginFacts, PluginProblem, WIT_VERSION};
-use super::fields::{list, nearest};
+use super::fields::{list, nearest, wrong_type};
 use super::parse::{Parsed, name};
 use super::stage::Declared;
-use super::{Kind, Pipeline, PluginRef, Stage, grants, options};
+use super::{Kind, Pipeline, PluginRef, Stage, grants, graph, options};
 
 /// A pipeline that is ready to run, or every error: those of [`parse`](super::parse) and those that show once the
 /// components are known. `plugins` loads a component; it is asked once for each stage.
@@ -47,6 +47,8 @@ fn stage(
         }
     };
     if facts.kind != declared.kind {
+        let path = declared.path();
+        report.diagnostics.retain(|diagnostic| !graph::comes_of_wrong_kind(diagnostic, &path));
         report.add(wrong_kind(&declared, facts.kind, plugin, report));
         return None;
     }
@@ -59,11 +61,15 @@ fn stage(
 fn grants(declared: &Declared, bindings: &[Binding], folder: &Path, stage: &mut Stage, report: &mut Report<'_>) {
     let empty = Node { span: declared.name_span.clone(), value: Value::Table(Vec::new()) };
     let given = declared.table.entry("grants").map(|entry| &entry.node);
-    if given.is_some_and(|node| !matches!(node.value, Value::Table(_))) {
-        return;
-    }
     let table = given.unwrap_or(&empty);
     let path = join(&declared.path(), "grants");
+    if !matches!(table.value, Value::Table(_)) {
+        wrong_type(&path, table, "a table", &all(bindings, table, report), report);
+        return;
+    }
+    if declared.meant.contains(&"grants") {
+        return;
+    }
     let names = || bindings.iter().map(|binding| binding.name.as_str());
     let mut meant = Vec::new();
     for entry in table.entries() {
@@ -96,6 +102,17 @@ fn grants(declared: &Declared, bindings: &[Binding], folder: &Path, stage: &mut 
             }
         });
     }
+}
+
+/// A table with a grant for each binding: what was written instead of a table, where it is the only one.
+fn all(bindings: &[Binding], written: &Node, report: &Report<'_>) -> String {
+    let value = |binding: &Binding| match written.value {
+        Value::String(_) if bindings.len() == 1 => report.quote(&written.span).to_owned(),
+        _ => grants::example(binding.capability).to_owned(),
+    };
+    let members: Vec<String> =
+        bindings.iter().map(|binding| format!("{} = {}", binding.name, value(binding))).collect();
+    if members.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", members.join(", ")) }
 }
 
 /// The plugin cannot be loaded: why, and what to do.

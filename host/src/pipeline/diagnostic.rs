@@ -68,7 +68,7 @@ impl Remedy {
 /// then a line that counts them. Empty when there is none.
 pub fn render(diagnostics: &[Diagnostic], path: &Path, source: &str, color: bool) -> String {
     let theme = if color { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
-    let handler = GraphicalReportHandler::new_themed(theme).with_wrap_lines(false).with_context_lines(0);
+    let handler = GraphicalReportHandler::new_themed(theme).with_wrap_lines(false);
     let name = path.display().to_string();
     let source = NamedSource::new(&name, source.to_owned());
     let mut sorted: Vec<&Diagnostic> = diagnostics.iter().collect();

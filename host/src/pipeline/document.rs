@@ -97,8 +97,11 @@ pub(super) fn read(resolver: &Resolver<'_>, report: &mut Report<'_>) -> Option<N
     let (root, errors) = DeTable::parse_recoverable(report.text);
     let span = root.span();
     let flaws = syntax::report(&errors, root.get_ref(), report);
-    let root = Reader { resolver, flaws: &flaws.values, report }.table("", root.into_inner());
-    flaws.keys_are_known.then_some(Node { span, value: root })
+    if !flaws.keys_are_known {
+        return None;
+    }
+    let value = Reader { resolver, flaws: &flaws.values, report }.table("", root.into_inner());
+    Some(Node { span, value })
 }
 
 /// Turns what `toml` parsed into nodes.

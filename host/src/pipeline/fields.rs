@@ -17,6 +17,8 @@ pub(super) struct Fields<'n> {
     pub path: String,
     pub table: &'n Node,
     keys: &'static [Key],
+    /// Keys that unknown ones were probably meant to be.
+    pub meant: Vec<&'static str>,
 }
 
 /// A string and where it stands.
@@ -33,12 +35,13 @@ impl<'n> Fields<'n> {
             wrong_type(&path, table, "a table", &example, report);
             return None;
         };
-        let fields = Fields { path, table, keys };
+        let mut fields = Fields { path, table, keys, meant: Vec::new() };
         for entry in entries.iter().filter(|entry| !keys.iter().any(|key| key.name == entry.key)) {
             let names = || keys.iter().map(|key| key.name);
             let meant = nearest(&entry.key, names().filter(|name| table.entry(name).is_none()));
             let diagnostic = Diagnostic::new(fields.field(&entry.key), entry.key_span.clone(), "unknown key");
             report.add(diagnostic.rename_or_remove(report.text, table, entry, meant, names()));
+            fields.meant.extend(meant);
         }
         Some(fields)
     }
@@ -49,6 +52,11 @@ impl<'n> Fields<'n> {
 
     pub fn node(&self, name: &str) -> Option<&'n Node> {
         self.table.entry(name).map(|entry| &entry.node)
+    }
+
+    /// Whether the key is neither there nor there with a typing error.
+    pub fn is_missing(&self, name: &str) -> bool {
+        self.node(name).is_none() && !self.meant.contains(&name)
     }
 
     /// An integer, or a reference that stands for one.
@@ -77,7 +85,7 @@ impl<'n> Fields<'n> {
         } else {
             (range.end(), "too large; the most is")
         };
-        out_of_range(&self.field(name), node, words, &bound.to_string(), report);
+        out_of_range(&self.field(name), node, &format!("{words} {bound}"), &bound.to_string(), report);
         None
     }
 
@@ -130,14 +138,15 @@ pub(super) fn integer(
         wrong_type(field, node, "an integer", example, report);
         return None;
     };
+    let (least, most) = (*range.start(), *range.end());
     match u64::try_from(integer) {
-        Ok(integer) if integer > *range.end() => {
-            out_of_range(field, node, "too large; the most is", &range.end().to_string(), report);
+        Ok(integer) if range.contains(&integer) => Some(integer),
+        Ok(integer) if integer > most => {
+            out_of_range(field, node, &format!("too large; the most is {most}"), &most.to_string(), report);
             None
         }
-        Ok(integer) if integer >= *range.start() => Some(integer),
         _ => {
-            out_of_range(field, node, "too small; the least is", &range.start().to_string(), report);
+            out_of_range(field, node, &format!("too small; the least is {least}"), &least.to_string(), report);
             None
         }
     }
@@ -202,13 +211,14 @@ pub(super) fn list<'c>(names: impl Iterator<Item = &'c str>) -> String {
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
 
-fn out_of_range(field: &str, node: &Node, words: &str, bound: &str, report: &mut Report<'_>) {
-    let quoted = report.quote(&node.span).to_owned();
+/// Reports a number that is too large or too small, and proposes `instead`.
+pub(super) fn out_of_range(field: &str, node: &Node, words: &str, instead: &str, report: &mut Report<'_>) {
+    let quoted = report.quote(&node.span);
     let message = match &node.value {
-        Value::String(_) => format!("what {quoted} stands for is {words} {bound}"),
-        _ => format!("{quoted} is {words} {bound}"),
+        Value::String(_) => format!("what `{}` stands for is {words}", quoted.trim_matches(['"', '\''])),
+        _ => format!("{quoted} is {words}"),
     };
-    report.add(Diagnostic::new(field, node.span.clone(), message).write(node.span.clone(), bound));
+    report.add(Diagnostic::new(field, node.span.clone(), message).write(node.span.clone(), instead));
 }
 
 fn wanted_is_scalar(wanted: &str) -> bool {

@@ -142,8 +142,10 @@ fn file(
         Some(table) => match table.node("url") {
             Some(url) => (table.field("url"), url),
             None => {
-                let diagnostic = Diagnostic::new(field, node.span.clone(), "`url` is missing");
-                report.add(diagnostic.add_key(report.text, node, "url", "url", example(capability)));
+                if table.is_missing("url") {
+                    let diagnostic = Diagnostic::new(field, node.span.clone(), "`url` is missing");
+                    report.add(diagnostic.add_key(report.text, node, "url", "url", example(capability)));
+                }
                 return None;
             }
         },

@@ -12,14 +12,33 @@ use super::stage::{Declared, Input};
 pub(super) fn check(stages: &[Declared], report: &mut Report<'_>) {
     let graph = Graph { stages };
     graph.names(report);
-    let meant = graph.inputs(report);
-    graph.without_input(report);
+    let mut meant = graph.inputs(report);
+    meant.extend(graph.without_input(report));
+    meant.extend(graph.cycles(report));
     graph.unread(&meant, report);
-    graph.cycles(report);
 }
+
+/// Whether the diagnostic only says that the stage at `path` has no place in the graph. It comes of a plugin in the wrong
+/// table, once that is known.
+pub(super) fn comes_of_wrong_kind(diagnostic: &Diagnostic, path: &str) -> bool {
+    (diagnostic.field == path && diagnostic.message == UNREAD)
+        || (diagnostic.field == join(path, "inputs") && diagnostic.message.ends_with(NO_INPUT))
+}
+
+const UNREAD: &str = "no stage reads this one";
+const NO_INPUT: &str = "reads no stage";
 
 struct Graph<'s> {
     stages: &'s [Declared],
+}
+
+/// A walk through the graph, for circles.
+struct Walk<'s> {
+    /// The way here.
+    path: Vec<&'s Declared>,
+    /// What was walked before.
+    done: BTreeSet<&'s str>,
+    meant: BTreeSet<&'s str>,
 }
 
 impl<'s> Graph<'s> {
@@ -51,7 +70,7 @@ impl<'s> Graph<'s> {
         }
     }
 
-    /// Each input is the name of another stage that has an output. Returns the names that were probably meant.
+    /// Each input is the name of another stage that has an output. Returns the names that may have been meant.
     fn inputs(&self, report: &mut Report<'_>) -> BTreeSet<&'s str> {
         let mut meant = BTreeSet::new();
         for stage in self.stages {
@@ -77,13 +96,20 @@ impl<'s> Graph<'s> {
                                 meant.insert(name);
                                 diagnostic.write(input.span.clone(), format!("\"{name}\""))
                             }
-                            None => diagnostic.help(format!("name one of these: {}", list(candidates()))),
+                            None => {
+                                meant.extend(candidates());
+                                diagnostic.help(format!("name one of these: {}", list(candidates())))
+                            }
                         });
                     }
                     Some(read) if read.kind == Kind::Sink => {
                         let message = format!("`{}` is a sink: it has no output", read.name);
                         let diagnostic = Diagnostic::new(field(), input.span.clone(), message);
-                        let instead = inputs(read).first().filter(|input| candidates().any(|name| name == input.name));
+                        let is_free = |name: &str| {
+                            candidates().any(|other| other == name)
+                                && !inputs(stage).iter().any(|other| other.name == name)
+                        };
+                        let instead = inputs(read).iter().find(|input| is_free(&input.name));
                         report.add(match instead {
                             Some(other) => {
                                 let help = format!("write `\"{}\"`, which `{}` reads", other.name, read.name);
@@ -100,15 +126,18 @@ impl<'s> Graph<'s> {
         meant
     }
 
-    /// A transform or sink reads something.
-    fn without_input(&self, report: &mut Report<'_>) {
+    /// A transform or sink reads something. Returns the names that are proposed to those that do not.
+    fn without_input(&self, report: &mut Report<'_>) -> BTreeSet<&'s str> {
+        let mut meant = BTreeSet::new();
         let readers = self.stages.iter().filter(|stage| stage.kind != Kind::Source);
         for stage in readers.filter(|stage| stage.inputs.as_ref().is_some_and(Vec::is_empty)) {
-            let message = format!("this {} reads no stage", stage.kind.name());
+            let message = format!("this {} {NO_INPUT}", stage.kind.name());
             let list_span = stage.table.entry("inputs").map(|entry| entry.node.span.clone());
             let span = list_span.clone().unwrap_or(stage.name_span.clone());
             let diagnostic = Diagnostic::new(join(&stage.path(), "inputs"), span, message);
-            report.add(match (self.suggestion(stage), list_span) {
+            let suggestion = self.suggestion(stage);
+            meant.extend(suggestion);
+            report.add(match (suggestion, list_span) {
                 (None, _) => diagnostic.help("declare a source, and name it here: `inputs = [\"inbox\"]`"),
                 (Some(name), Some(span)) => diagnostic.write(span, format!("[\"{name}\"]")),
                 (Some(name), None) => {
@@ -117,6 +146,7 @@ impl<'s> Graph<'s> {
                 }
             });
         }
+        meant
     }
 
     /// What a stage without inputs could read: what nobody reads yet, else the last transform, else a source.
@@ -126,7 +156,7 @@ impl<'s> Graph<'s> {
         unread.or_else(|| others().next_back()).map(|other| other.name.as_str())
     }
 
-    /// What a source or transform puts out is read. One in `meant` will be, once its reader's typing error is mended.
+    /// What a source or transform puts out is read. One in `meant` will be, once what was reported of its reader is mended.
     fn unread(&self, meant: &BTreeSet<&str>, report: &mut Report<'_>) {
         if self.stages.iter().any(|stage| stage.inputs.is_none()) {
             return;
@@ -137,7 +167,7 @@ impl<'s> Graph<'s> {
             if is_read || is_second {
                 continue;
             }
-            let diagnostic = Diagnostic::new(stage.path(), stage.name_span.clone(), "no stage reads this one");
+            let diagnostic = Diagnostic::new(stage.path(), stage.name_span.clone(), UNREAD);
             let sinks = || self.stages.iter().filter(|stage| stage.kind == Kind::Sink);
             report.add(match sinks().rfind(|sink| !inputs(sink).is_empty()).or(sinks().next_back()) {
                 None => {
@@ -148,7 +178,7 @@ impl<'s> Graph<'s> {
                     );
                     let end = report.text.len();
                     diagnostic
-                        .help(format!("declare a sink that does:\n{sink}"))
+                        .help(format!("declare a sink that does:\n{}", sink.trim_end()))
                         .remedy(Remedy { span: end..end, text: format!("\n{sink}") })
                 }
                 Some(sink) => also_read(diagnostic, sink, &stage.name, report.text),
@@ -156,40 +186,35 @@ impl<'s> Graph<'s> {
         }
     }
 
-    /// Reports each circle once, at the input that is best taken out of it.
-    fn cycles(&self, report: &mut Report<'_>) {
-        let mut done = BTreeSet::new();
+    /// Reports each circle once, at the input that is best taken out of it. Returns the names proposed instead.
+    fn cycles(&self, report: &mut Report<'_>) -> BTreeSet<&'s str> {
+        let mut walk = Walk { path: Vec::new(), done: BTreeSet::new(), meant: BTreeSet::new() };
         for stage in self.stages {
-            let mut path = Vec::new();
-            self.follow(stage, &mut path, &mut done, report);
+            self.follow(stage, &mut walk, report);
         }
+        walk.meant
     }
 
-    /// Walks against the flow, depth first. `path` is the way here, `done` what was walked before.
-    fn follow(
-        &self,
-        stage: &'s Declared,
-        path: &mut Vec<&'s Declared>,
-        done: &mut BTreeSet<&'s str>,
-        report: &mut Report<'_>,
-    ) {
-        if let Some(start) = path.iter().position(|earlier| earlier.name == stage.name) {
-            let circle: Vec<&Declared> = path.iter().skip(start).copied().collect();
-            self.cycle(&circle, report);
+    /// Walks against the flow, depth first.
+    fn follow(&self, stage: &'s Declared, walk: &mut Walk<'s>, report: &mut Report<'_>) {
+        if let Some(start) = walk.path.iter().position(|earlier| earlier.name == stage.name) {
+            let circle: Vec<&Declared> = walk.path.iter().skip(start).copied().collect();
+            walk.meant.extend(self.cycle(&circle, report));
             return;
         }
-        if !done.insert(&stage.name) {
+        if !walk.done.insert(&stage.name) {
             return;
         }
-        path.push(stage);
-        for read in inputs(stage).iter().filter_map(|input| self.named(&input.name)) {
-            self.follow(read, path, done, report);
+        walk.path.push(stage);
+        let read = inputs(stage).iter().filter_map(|input| self.named(&input.name));
+        for stage in read.filter(|read| read.kind != Kind::Sink) {
+            self.follow(stage, walk, report);
         }
-        path.pop();
+        walk.path.pop();
     }
 
-    /// `circle`: each stage reads the next one, the last reads the first.
-    fn cycle(&self, circle: &[&'s Declared], report: &mut Report<'_>) {
+    /// `circle`: each stage reads the next one, the last reads the first. Returns the source that is proposed instead.
+    fn cycle(&self, circle: &[&'s Declared], report: &mut Report<'_>) -> Option<&'s str> {
         let edges = || {
             let read = circle.iter().cycle().skip(1);
             circle.iter().zip(read).filter_map(|(reader, read)| {
@@ -199,9 +224,7 @@ impl<'s> Graph<'s> {
         };
         // Without this input, what it names must still be read.
         let is_spare = |read: &Declared| self.readers(&read.name).count() > 1;
-        let Some((reader, _, input)) = edges().find(|(_, read, _)| is_spare(read)).or_else(|| edges().next()) else {
-            return;
-        };
+        let (reader, _, input) = edges().find(|(_, read, _)| is_spare(read)).or_else(|| edges().next())?;
         // From the one that is named to the one that names it, in the direction of the flow.
         let at = circle.iter().position(|stage| stage.name == reader.name).unwrap_or_default();
         let against: Vec<&str> =
@@ -220,13 +243,16 @@ impl<'s> Graph<'s> {
             (None, true) => diagnostic.help("remove it").remedy(without(reader, input)),
             (None, false) => diagnostic.help("let it read a source"),
         });
+        source.map(|source| source.name.as_str())
     }
 }
 
 /// Proposes that `sink` reads the stage too.
 fn also_read(diagnostic: Diagnostic, sink: &Declared, name: &str, text: &str) -> Diagnostic {
     let Some(list) = sink.table.entry("inputs") else {
-        return diagnostic.add_key(text, &sink.table, "plugin", "inputs", &format!("[\"{name}\"]"));
+        let added = diagnostic.add_key(text, &sink.table, "plugin", "inputs", &format!("[\"{name}\"]"));
+        let help = format!("in `{}` {}", sink.path(), added.help);
+        return added.help(help);
     };
     let named = inputs(sink).iter().filter_map(|input| text.get(input.span.clone()));
     let quoted = format!("\"{name}\"");

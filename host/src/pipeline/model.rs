@@ -86,7 +86,7 @@ pub struct Stage {
 }
 
 /// The `plugin` key.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PluginRef {
     /// Shipped with the host, by name.
     Shipped(String),

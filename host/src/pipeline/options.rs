@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json};
 
 use super::diagnostic::Diagnostic;
 use super::document::{Entry, Node, Report, Value, join, to_json};
-use super::fields::{nearest, wrong_type};
+use super::fields::{nearest, out_of_range, wrong_type};
 use super::schema::{self, Schema};
 use super::stage::Declared;
 
@@ -24,17 +24,19 @@ pub(super) fn read(declared: &Declared, schema: Option<&Json>, report: &mut Repo
         }
         return Json::Object(Map::new());
     };
-    if !matches!(node.value, Value::Table(_)) {
+    if !matches!(node.value, Value::Table(_)) || declared.meant.contains(&"options") {
         return Json::Object(Map::new());
     }
     let root = schema::closed(schema);
     let options = typed(node, &Schema::root(&root));
     match jsonschema::validator_for(&root) {
         Ok(validator) => {
-            let mut violations = Violations { declared, given, node, root: &root, path, report };
-            for error in validator.iter_errors(&options) {
-                violations.add(&error);
-            }
+            let mut violations = Violations { declared, given, node, root: &root, path, meant: Vec::new(), report };
+            // Unknown options first: an option that is missing beside one may be the one that was meant.
+            let (missing, others): (Vec<_>, Vec<_>) = validator
+                .iter_errors(&options)
+                .partition(|error| matches!(error.kind(), ValidationErrorKind::Required { .. }));
+            others.iter().chain(&missing).for_each(|error| violations.add(error));
         }
         Err(_) => {
             let diagnostic = Diagnostic::new(
@@ -71,6 +73,8 @@ struct Violations<'a, 'r, 't> {
     node: &'a Node,
     root: &'a Json,
     path: String,
+    /// Paths of options that unknown ones were probably meant to be.
+    meant: Vec<String>,
     report: &'r mut Report<'t>,
 }
 
@@ -93,23 +97,49 @@ impl<'a> Violations<'a, '_, '_> {
             ValidationErrorKind::Type { kind } => return self.wrong_type(&field, node, kind, &schema),
             ValidationErrorKind::Enum { options } => {
                 let options = options.as_array().map(Vec::as_slice).unwrap_or_default();
-                return self.none_of(&field, node, &options.iter().collect::<Vec<_>>());
+                return self.none_of(&field, node, options);
             }
-            ValidationErrorKind::Constant { expected_value } => return self.none_of(&field, node, &[expected_value]),
+            ValidationErrorKind::Constant { expected_value } => {
+                return self.none_of(&field, node, std::slice::from_ref(expected_value));
+            }
             ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
-                return self.no_form(&field, node, context, &schema);
+                return self.no_form(&field, node, error.instance_path(), context, &schema);
             }
             ValidationErrorKind::Minimum { limit } => {
-                return self.bound(&field, node, "too small; the least is", limit, limit.to_string());
+                return out_of_range(
+                    &field,
+                    node,
+                    &format!("too small; the least is {limit}"),
+                    &limit.to_string(),
+                    self.report,
+                );
             }
             ValidationErrorKind::Maximum { limit } => {
-                return self.bound(&field, node, "too large; the most is", limit, limit.to_string());
+                return out_of_range(
+                    &field,
+                    node,
+                    &format!("too large; the most is {limit}"),
+                    &limit.to_string(),
+                    self.report,
+                );
             }
             ValidationErrorKind::ExclusiveMinimum { limit } => {
-                return self.bound(&field, node, "too small; it must be more than", limit, beyond(limit, 1));
+                return out_of_range(
+                    &field,
+                    node,
+                    &format!("too small; it must be more than {limit}"),
+                    &beyond(limit, 1),
+                    self.report,
+                );
             }
             ValidationErrorKind::ExclusiveMaximum { limit } => {
-                return self.bound(&field, node, "too large; it must be less than", limit, beyond(limit, -1));
+                return out_of_range(
+                    &field,
+                    node,
+                    &format!("too large; it must be less than {limit}"),
+                    &beyond(limit, -1),
+                    self.report,
+                );
             }
             ValidationErrorKind::MinLength { limit } => {
                 format!("{quoted} is too short; the least is {limit} characters")
@@ -152,10 +182,14 @@ impl<'a> Violations<'a, '_, '_> {
             let diagnostic = Diagnostic::new(join(field, &entry.key), entry.key_span.clone(), "unknown option");
             let text = self.report.text;
             self.report.add(diagnostic.rename_or_remove(text, table, entry, meant, known()));
+            self.meant.extend(meant.map(|name| join(field, name)));
         }
     }
 
     fn missing(&mut self, field: &str, table: &Node, name: &str, schema: &Schema<'_>) {
+        if self.meant.contains(&join(field, name)) {
+            return;
+        }
         let property = schema.property(name);
         let message = match property.description() {
             Some(description) => format!("this option is missing: {description}"),
@@ -184,8 +218,8 @@ impl<'a> Violations<'a, '_, '_> {
         wrong_type(field, node, &wanted.join(" or "), &example, self.report);
     }
 
-    fn none_of(&mut self, field: &str, node: &Node, options: &[&Json]) {
-        let literals: Vec<String> = options.iter().filter_map(|option| schema::literal(option)).collect();
+    fn none_of(&mut self, field: &str, node: &Node, options: &[Json]) {
+        let literals: Vec<String> = options.iter().filter_map(schema::literal).collect();
         let shown = literals.iter().map(|literal| format!("`{literal}`")).collect::<Vec<_>>().join(", ");
         let message = format!("{} is none of {shown}", self.report.quote(&node.span));
         let given = match &node.value {
@@ -199,39 +233,37 @@ impl<'a> Violations<'a, '_, '_> {
 
     /// A value that fits none of several forms: an enum with documented values, an optional value, or one of several
     /// shapes.
-    fn no_form(&mut self, field: &str, node: &Node, context: &[Vec<ValidationError<'static>>], schema: &Schema<'_>) {
-        let constants: Vec<&Json> = context
-            .iter()
-            .flatten()
-            .flat_map(|error| match error.kind() {
-                ValidationErrorKind::Constant { expected_value } => vec![&**expected_value],
-                ValidationErrorKind::Enum { options } => options.as_array().into_iter().flatten().collect(),
-                _ => Vec::new(),
-            })
-            .collect();
-        if constants.len() >= context.len() {
-            return self.none_of(field, node, &constants);
-        }
-        let is_null = |errors: &&Vec<ValidationError<'static>>| {
-            !matches!(errors.as_slice(), [error] if matches!(error.kind(),
+    fn no_form(
+        &mut self,
+        field: &str,
+        node: &Node,
+        location: &Location,
+        context: &[Vec<ValidationError<'static>>],
+        schema: &Schema<'_>,
+    ) {
+        let is_null = |errors: &Vec<ValidationError<'static>>| {
+            matches!(errors.as_slice(), [error] if matches!(error.kind(),
                 ValidationErrorKind::Type { kind: TypeKind::Single(JsonType::Null) }))
         };
-        let mut forms = context.iter().filter(is_null);
-        match (forms.next(), forms.next()) {
-            (Some(errors), None) => errors.iter().for_each(|error| self.add(error)),
-            _ => {
-                self.refuse(field, node, "the value has none of the forms that this option can have".to_owned(), schema)
+        let forms: Vec<_> = context.iter().filter(|errors| !is_null(errors)).collect();
+        if let [errors] = forms.as_slice() {
+            return errors.iter().for_each(|error| self.add(error));
+        }
+        let constants = |errors: &&'_ Vec<ValidationError<'static>>| match errors.as_slice() {
+            [error] if error.instance_path() == location => match error.kind() {
+                ValidationErrorKind::Constant { expected_value } => Some(vec![Json::clone(expected_value)]),
+                ValidationErrorKind::Enum { options } => options.as_array().cloned(),
+                _ => None,
+            },
+            _ => None,
+        };
+        match forms.iter().map(constants).collect::<Option<Vec<_>>>() {
+            Some(options) => self.none_of(field, node, &options.concat()),
+            None => {
+                let message = "the value has none of the forms that this option can have".to_owned();
+                self.refuse(field, node, message, schema);
             }
         }
-    }
-
-    fn bound(&mut self, field: &str, node: &Node, words: &str, limit: &Json, instead: String) {
-        let quoted = self.report.quote(&node.span);
-        let message = match &node.value {
-            Value::String(_) => format!("what {quoted} stands for is {words} {limit}"),
-            _ => format!("{quoted} is {words} {limit}"),
-        };
-        self.report.add(Diagnostic::new(field, node.span.clone(), message).write(node.span.clone(), instead));
     }
 
     /// A violation for whose remedy only the schema's own default or example can serve.

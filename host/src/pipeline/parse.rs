@@ -82,11 +82,13 @@ pub fn parse(
     let api_address = node("api")
         .and_then(|node| Fields::open("api".to_owned(), node, API, &mut report))
         .and_then(|api| address(&api, &mut report));
-    let stages = stages(&node, folder, &mut report);
+    let (stages, is_complete) = stages(&node, folder, &mut report);
     if root.is_some() && stages.is_empty() && report.diagnostics.is_empty() {
         report.add(no_stage(text));
     }
-    graph::check(&stages, &mut report);
+    if is_complete {
+        graph::check(&stages, &mut report);
+    }
 
     let mut diagnostics = report.diagnostics;
     diagnostics.sort_by_key(|diagnostic| (diagnostic.span.start, diagnostic.span.end));
@@ -145,30 +147,30 @@ fn address(api: &Fields<'_>, report: &mut Report<'_>) -> Option<SocketAddr> {
     address
 }
 
-/// Every stage of the three tables: sources, transforms, sinks.
+/// The stages of the three tables, sources first, and whether these are all.
 fn stages<'n>(
     node: &impl Fn(&'static str) -> Option<&'n Node>,
     folder: &Path,
     report: &mut Report<'_>,
-) -> Vec<Declared> {
+) -> (Vec<Declared>, bool) {
     let mut stages = Vec::new();
+    let mut is_complete = true;
     for (kind, table) in [(Kind::Source, "sources"), (Kind::Transform, "transforms"), (Kind::Sink, "sinks")] {
         let Some(node) = node(table) else { continue };
         if !matches!(node.value, document::Value::Table(_)) {
             let example = ROOT.iter().find(|key| key.name == table).map_or("", |key| key.example);
             wrong_type(table, node, "a table", example, report);
+            is_complete = false;
         }
-        for entry in node.entries() {
-            stages.extend(stage::read(kind, entry, folder, report));
-        }
+        stages.extend(node.entries().iter().map(|entry| stage::read(kind, entry, folder, report)));
     }
-    stages
+    (stages, is_complete)
 }
 
 fn no_stage(text: &str) -> Diagnostic {
     let end = text.len();
     let gap = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
     Diagnostic::new("", end..end, "the file declares no stage")
-        .help(format!("write at least a source and a sink, for example:\n{FIRST_PIPELINE}"))
+        .help(format!("write at least a source and a sink, for example:\n{}", FIRST_PIPELINE.trim_end()))
         .remedy(Remedy { span: end..end, text: format!("{gap}{FIRST_PIPELINE}") })
 }

@@ -32,10 +32,12 @@ impl<'s> Schema<'s> {
         Schema { root: self.root, here: self.forms().into_iter().find_map(|form| form.get("items")) }
     }
 
-    /// The names of the properties.
+    /// The names of the properties, sorted.
     pub fn names(&self) -> Vec<String> {
         let objects = self.forms().into_iter().filter_map(|form| form.get("properties")?.as_object());
-        objects.flat_map(|properties| properties.keys().cloned()).collect()
+        let mut names: Vec<String> = objects.flat_map(|properties| properties.keys().cloned()).collect();
+        names.sort();
+        names
     }
 
     pub fn description(&self) -> Option<&'s str> {
@@ -77,11 +79,20 @@ impl<'s> Schema<'s> {
                 "integer" | "number" => minimum.map_or(1.0, |minimum| minimum.max(1.0)).to_string(),
                 "boolean" => "true".to_owned(),
                 "array" => "[]".to_owned(),
-                "object" => "{}".to_owned(),
+                "object" => self.object_example(),
                 _ => "\"…\"".to_owned(),
             })
         };
         self.shown_example().or_else(by_type)
+    }
+
+    /// An object with what it must have.
+    fn object_example(&self) -> String {
+        let required = self.forms().into_iter().find_map(|form| form.get("required")?.as_array());
+        let members = required.into_iter().flatten().filter_map(Json::as_str);
+        let members: Vec<String> =
+            members.filter_map(|name| Some(format!("{name} = {}", self.property(name).example()?))).collect();
+        if members.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", members.join(", ")) }
     }
 
     /// The names of the JSON types that can stand here.

@@ -17,9 +17,11 @@ pub(super) struct Declared {
     pub kind: Kind,
     /// Its table, for the places of its keys.
     pub table: Node,
+    /// Keys that unknown ones were probably meant to be.
+    pub meant: Vec<&'static str>,
     /// `None`: unreadable, and reported. Empty for a source.
     pub inputs: Option<Vec<Input>>,
-    /// Without grants, its options not yet those of its plugin. `None`: its `plugin` is unreadable, and reported.
+    /// Without grants and options, which depend on its plugin. `None`: its `plugin` is unreadable, and reported.
     pub stage: Option<Stage>,
 }
 
@@ -62,20 +64,23 @@ const RETRY_KEYS: &[Key] = &[
 const LIMITS_KEYS: &[Key] =
     &[Key { name: "call_secs", example: "30" }, Key { name: "memory_bytes", example: "536_870_912" }];
 
-/// Reads `[sources.NAME]`, `[transforms.NAME]` or `[sinks.NAME]`. `None` where it is no table.
-pub(super) fn read(kind: Kind, entry: &Entry, folder: &Path, report: &mut Report<'_>) -> Option<Declared> {
+/// Reads `[sources.NAME]`, `[transforms.NAME]` or `[sinks.NAME]`.
+pub(super) fn read(kind: Kind, entry: &Entry, folder: &Path, report: &mut Report<'_>) -> Declared {
     let table = without_foreign_keys(kind, entry, report);
+    let (name, name_span) = (entry.key.clone(), entry.key_span.clone());
+    let mut declared = Declared { name, name_span, kind, table, meant: Vec::new(), inputs: None, stage: None };
+    check_name(&declared.path(), entry, report);
+    if !matches!(declared.table.value, Value::Table(_)) {
+        no_table(&declared, report);
+        return declared;
+    }
     let keys = if kind == Kind::Source { SOURCE_KEYS } else { STAGE_KEYS };
-    let fields = Fields::open(format!("{}s.{}", kind.name(), entry.key), &table, keys, report)?;
-    check_name(&fields.path, entry, report);
+    let Some(fields) = Fields::open(declared.path(), &declared.table, keys, report) else { return declared };
     let inputs = inputs(kind, &fields, report);
     let names = inputs.iter().flatten().map(|input| input.name.clone()).collect();
     let plugin = plugin(kind, &fields, folder, report);
-    for name in ["grants", "options"] {
-        if let Some(node) = fields.node(name).filter(|node| !matches!(node.value, Value::Table(_))) {
-            let example = if name == "grants" { GRANTS.example } else { OPTIONS.example };
-            wrong_type(&fields.field(name), node, "a table", example, report);
-        }
+    if let Some(node) = fields.node("options").filter(|node| !matches!(node.value, Value::Table(_))) {
+        wrong_type(&fields.field("options"), node, "a table", OPTIONS.example, report);
     }
     let instances = instances(&fields, report);
     let batch = batch(kind, &fields, report);
@@ -93,8 +98,24 @@ pub(super) fn read(kind: Kind, entry: &Entry, folder: &Path, report: &mut Report
         retry,
         limits,
     });
-    let (name, name_span) = (entry.key.clone(), entry.key_span.clone());
-    Some(Declared { name, name_span, kind, inputs, stage, table })
+    declared.meant = fields.meant;
+    Declared { inputs, stage, ..declared }
+}
+
+/// Reports a stage that is something else than a table.
+fn no_table(declared: &Declared, report: &mut Report<'_>) {
+    let (path, node) = (declared.path(), &declared.table);
+    if matches!(&node.value, Value::List(items) if items.len() == 1) && report.quote(&node.span).starts_with("[[") {
+        let diagnostic = Diagnostic::new(&path, node.span.clone(), "`[[…]]` makes a list, wanted a table");
+        report.add(diagnostic.write(node.span.clone(), format!("[{path}]")));
+        return;
+    }
+    let example = match declared.kind {
+        Kind::Source => "{ plugin = \"queue-source\", grants = { queue = \"file:inbox.queue\" } }",
+        Kind::Transform => "{ plugin = \"flatten\", inputs = [\"inbox\"] }",
+        Kind::Sink => "{ plugin = \"print-sink\", inputs = [\"inbox\"], grants = { console = \"stdout\" } }",
+    };
+    wrong_type(&path, node, "a table", example, report);
 }
 
 /// The stage's table without what only stages of another kind have; that is reported here, in words of its own.
@@ -130,7 +151,7 @@ fn check_name(path: &str, entry: &Entry, report: &mut Report<'_>) {
 }
 
 fn inputs(kind: Kind, fields: &Fields<'_>, report: &mut Report<'_>) -> Option<Vec<Input>> {
-    if kind == Kind::Source || fields.node("inputs").is_none() {
+    if kind == Kind::Source || fields.is_missing("inputs") {
         return Some(Vec::new());
     }
     let words = fields.strings("inputs", report)?;
@@ -138,7 +159,7 @@ fn inputs(kind: Kind, fields: &Fields<'_>, report: &mut Report<'_>) -> Option<Ve
 }
 
 fn plugin(kind: Kind, fields: &Fields<'_>, folder: &Path, report: &mut Report<'_>) -> Option<PluginRef> {
-    if fields.node("plugin").is_none() {
+    if fields.is_missing("plugin") {
         let example = match kind {
             Kind::Source => "\"queue-source\"",
             Kind::Transform => "\"flatten\"",

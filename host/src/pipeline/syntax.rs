@@ -20,10 +20,16 @@ pub(super) fn report(errors: &[Error], root: &DeTable<'_>, report: &mut Report<'
     let mut errors: Vec<(Span, &str)> =
         errors.iter().map(|error| (error.span().unwrap_or_default(), error.message())).collect();
     errors.sort_by_key(|(span, _)| span.start);
-    let list_is_open = errors.iter().any(|(_, message)| message.starts_with("unclosed array"));
+    let open = errors.iter().find_map(|(_, message)| match message {
+        message if message.starts_with("unclosed array,") => Some(("list", "]")),
+        message if message.starts_with("unclosed inline table") => Some(("table", "}")),
+        _ => None,
+    });
     let mut last_line = None;
     for (span, message) in errors {
-        if is_in_scalar(&span, root.iter().map(|(_, value)| value), report.text) {
+        let is_between =
+            ["missing comma", "unclosed", "unexpected", "extra"].iter().any(|start| message.starts_with(start));
+        if !is_between && root.iter().any(|(_, value)| is_in_scalar(&span, value, report.text)) {
             flaws.values.push(span.clone());
         } else if message != "duplicate key" || line_of(report.text, span.start).1.trim_start().starts_with('[') {
             flaws.keys_are_known = false;
@@ -33,9 +39,9 @@ pub(super) fn report(errors: &[Error], root: &DeTable<'_>, report: &mut Report<'
             continue;
         }
         last_line = Some(line);
-        let diagnostic = diagnose(&span, message, list_is_open, report.text);
+        let diagnostic = diagnose(&span, message, open, report.text);
         report.add(diagnostic);
-        if list_is_open && !flaws.keys_are_known {
+        if open.is_some() && !flaws.keys_are_known {
             break;
         }
     }
@@ -43,23 +49,20 @@ pub(super) fn report(errors: &[Error], root: &DeTable<'_>, report: &mut Report<'
 }
 
 /// Whether the place is within a string, number or boolean on one line.
-fn is_in_scalar<'a, 'i: 'a>(
-    place: &Span,
-    mut values: impl Iterator<Item = &'a Spanned<DeValue<'i>>>,
-    text: &str,
-) -> bool {
-    values.any(|value| match value.get_ref() {
-        DeValue::Table(table) => is_in_scalar(place, table.iter().map(|(_, value)| value), text),
-        DeValue::Array(items) => is_in_scalar(place, items.iter(), text),
+fn is_in_scalar(place: &Span, value: &Spanned<DeValue<'_>>, text: &str) -> bool {
+    match value.get_ref() {
+        DeValue::Table(table) => table.iter().any(|(_, value)| is_in_scalar(place, value, text)),
+        DeValue::Array(items) => items.iter().any(|item| is_in_scalar(place, item, text)),
         _ => {
             let span = value.span();
             let is_within = span.start <= place.start && place.end <= span.end;
             is_within && !text.get(span).is_some_and(|value| value.contains('\n'))
         }
-    })
+    }
 }
 
-fn diagnose(span: &Span, message: &str, list_is_open: bool, text: &str) -> Diagnostic {
+/// `open`: a list or table that is never closed, and what closes it.
+fn diagnose(span: &Span, message: &str, open: Option<(&str, &str)>, text: &str) -> Diagnostic {
     let (line_start, line) = line_of(text, span.start);
     let before = text.get(line_start..span.start).unwrap_or_default();
     let found = text.get(span.clone()).unwrap_or_default();
@@ -67,11 +70,26 @@ fn diagnose(span: &Span, message: &str, list_is_open: bool, text: &str) -> Diagn
     let new = |message: &str| Diagnostic::new("", span.clone(), message);
     let insert = |at: usize, text: &str| Remedy { span: at..at, text: text.to_owned() };
 
+    if let Some((noun, bracket)) = open
+        && before.trim().is_empty()
+    {
+        let end = text.get(..line_start).unwrap_or_default().trim_end().len();
+        return Diagnostic::new("", end..end, format!("the {noun} is not closed"))
+            .help(format!("write `{bracket}` at its end"))
+            .remedy(insert(end, bracket));
+    }
     if message.starts_with("string values must be quoted") && found.is_empty() {
         return new("the key has no value").help(format!("write a value: `{key} = …`, or remove the line"));
     }
     if message.starts_with("invalid boolean") && matches!(found.to_lowercase().as_str(), "true" | "false") {
         return new("a boolean is written in lower case").write(span.clone(), found.to_lowercase());
+    }
+    if let Some((first, _)) = found.split_once(char::is_whitespace) {
+        let at = span.start + first.len();
+        let is_inline = before.contains('{');
+        let (separator, words) =
+            if is_inline { (",", "write `,` after the value") } else { ("\n", "begin a new line") };
+        return Diagnostic::new("", at..at, "another key begins here").help(words).remedy(insert(at, separator));
     }
     if found.starts_with(|c: char| c.is_ascii_digit()) {
         return new("this is neither a number nor a string")
@@ -101,12 +119,6 @@ fn diagnose(span: &Span, message: &str, list_is_open: bool, text: &str) -> Diagn
     }
     if message.starts_with("unclosed table") {
         return new("the table's name is not closed").help("write `]` after it").remedy(insert(span.start, "]"));
-    }
-    if message.starts_with("missing comma between array elements") && before.trim().is_empty() && list_is_open {
-        let end = text.get(..line_start).unwrap_or_default().trim_end().len();
-        return Diagnostic::new("", end..end, "the list is not closed")
-            .help("write `]` at its end")
-            .remedy(insert(end, "]"));
     }
     if message.starts_with("missing comma") {
         return new("a comma is missing").help("write `,` between the two").remedy(insert(span.start, ","));

@@ -129,7 +129,7 @@ pub(super) fn reading(reading: reader::Reading) -> Result<Reading, BadBatch> {
 }
 
 /// Takes over what `process` returned for these inputs.
-pub(super) fn processed(processed: processor::Processed, inputs: &[Event]) -> Result<Processed, BadBatch> {
+pub(super) fn processed(processed: processor::Processed, inputs: &[impl AsRef<Event>]) -> Result<Processed, BadBatch> {
     let outputs = batch::from_transform(processed.events, inputs)?;
     let mut rejections = Vec::with_capacity(processed.rejected.len());
     for (index, rejection) in processed.rejected.into_iter().enumerate() {

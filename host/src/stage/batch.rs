@@ -84,13 +84,13 @@ pub enum BadBatch {
 pub struct TooLarge;
 
 /// The events as a stage is given them: each one's `origin` is its own index.
-pub(crate) fn flatten(events: &[Event]) -> Result<Batch, TooLarge> {
-    let mut ids = String::with_capacity(events.iter().map(|event| event.id.len()).sum());
-    let mut attrs = String::with_capacity(events.iter().map(|event| event.attrs.len()).sum());
-    let mut bodies = Vec::with_capacity(events.iter().map(|event| event.body.len()).sum());
+pub(crate) fn flatten(events: &[impl AsRef<Event>]) -> Result<Batch, TooLarge> {
+    let mut ids = String::with_capacity(events.iter().map(|event| event.as_ref().id.len()).sum());
+    let mut attrs = String::with_capacity(events.iter().map(|event| event.as_ref().attrs.len()).sum());
+    let mut bodies = Vec::with_capacity(events.iter().map(|event| event.as_ref().body.len()).sum());
     let mut sets = LabelSets::default();
     let mut entries = Vec::with_capacity(events.len());
-    for (index, event) in events.iter().enumerate() {
+    for (index, event) in events.iter().map(AsRef::as_ref).enumerate() {
         push_text(&mut ids, &event.id);
         push_text(&mut attrs, &event.attrs);
         bodies.extend_from_slice(&event.body);
@@ -113,8 +113,10 @@ pub(crate) fn from_source(batch: Batch, tickets: usize) -> Result<Vec<Output>, B
 }
 
 /// The events of a batch that a transform returned. Their attributes are those of their inputs.
-pub(crate) fn from_transform(batch: Batch, inputs: &[Event]) -> Result<Vec<Output>, BadBatch> {
-    slice(batch, inputs.len(), |origin, _| inputs.get(origin as usize).map(|e| e.attrs.clone()).unwrap_or_default())
+pub(crate) fn from_transform(batch: Batch, inputs: &[impl AsRef<Event>]) -> Result<Vec<Output>, BadBatch> {
+    slice(batch, inputs.len(), |origin, _| {
+        inputs.get(origin as usize).map(|input| input.as_ref().attrs.clone()).unwrap_or_default()
+    })
 }
 
 /// Refuses an origin that is no index of what it refers to.

@@ -99,12 +99,7 @@ impl Store {
     /// # Errors
     ///
     /// The store fails.
-    pub async fn list(
-        &self,
-        prefix: &str,
-        start_after: Option<&str>,
-        max: usize,
-    ) -> Result<Vec<Object>, StoreError> {
+    pub async fn list(&self, prefix: &str, start_after: Option<&str>, max: usize) -> Result<Vec<Object>, StoreError> {
         listing::list(self.inner.as_ref(), prefix, start_after.unwrap_or_default(), max).await
     }
 

@@ -282,7 +282,8 @@ impl File {
     }
 
     fn give_back_of_the_dead(&self, now: i64) -> rusqlite::Result<()> {
-        let mut dead = self.connection.prepare_cached("SELECT id FROM holders WHERE alive_until < ? AND id <> ? LIMIT 1")?;
+        let mut dead =
+            self.connection.prepare_cached("SELECT id FROM holders WHERE alive_until < ? AND id <> ? LIMIT 1")?;
         while let Some(holder) = dead.query_row([now, self.holder], |row| row.get::<_, i64>(0)).optional()? {
             self.connection
                 .prepare_cached("UPDATE messages SET holder = NULL, visible_at = ?1 WHERE holder = ?2")?
@@ -297,10 +298,8 @@ impl File {
         let sent_at = Timestamp::from_millisecond(sent_at).unwrap_or_default();
         let prefix = &self.prefix;
         // Into a string: it cannot fail. Nothing here needs escaping.
-        let _ = write!(
-            attrs,
-            r#"{{"message_id":"{prefix}-{id}","sent_at":"{sent_at:.3}","receive_count":{receive_count}"#
-        );
+        let _ =
+            write!(attrs, r#"{{"message_id":"{prefix}-{id}","sent_at":"{sent_at:.3}","receive_count":{receive_count}"#);
         if let Some(attributes) = attributes {
             let _ = write!(attrs, r#","attributes":{attributes}"#);
         }

@@ -25,10 +25,9 @@ fn outgoing(messages: &[(&str, &str)]) -> Outgoing {
     for (attrs, body) in messages {
         outgoing.attrs.push_str(attrs);
         outgoing.bodies.extend_from_slice(body.as_bytes());
-        outgoing.entries.push(OutgoingMessage {
-            attr_end: outgoing.attrs.len() as u32,
-            body_end: outgoing.bodies.len() as u32,
-        });
+        outgoing
+            .entries
+            .push(OutgoingMessage { attr_end: outgoing.attrs.len() as u32, body_end: outgoing.bodies.len() as u32 });
     }
     outgoing
 }
@@ -270,7 +269,8 @@ async fn several_handles_share_the_messages_without_losing_or_doubling_one() {
 #[tokio::test]
 async fn another_file_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("inbox.queue"), "[sources.inbox]\nplugin = \"queue-source\"\n".repeat(50)).unwrap();
+    std::fs::write(folder.path().join("inbox.queue"), "[sources.inbox]\nplugin = \"queue-source\"\n".repeat(50))
+        .unwrap();
     let grant = QueueGrant { path: folder.path().join("inbox.queue"), visibility: LONG, max_hold: LONG };
     let error = Queue::open(&grant).await.err().unwrap().to_string();
     assert!(error.contains("not a database"), "{error}");

@@ -1,0 +1,41 @@
+# Everything a fresh machine with rustup's Rust and a C compiler needs. The host's build script builds the components:
+# the recipe is in plugins/builder.
+
+CARGO ?= cargo
+RAYLINE = target/release/rayline
+DEMO = target/demo
+
+.PHONY: build demo test lint bench clean
+
+build: ## The host, with the stages it ships.
+	$(CARGO) build --release --bin rayline
+
+demo: build ## The main job, on samples: queue, archive, documents.
+	@rm -rf $(DEMO)
+	@echo "== samples -> queue"
+	RAYLINE_DATA_DIR=$(CURDIR)/$(DEMO) RAYLINE_ARCHIVE=$(CURDIR)/samples RAYLINE_QUEUE=$(CURDIR)/$(DEMO)/inbox.queue \
+		$(RAYLINE) replay pipelines/replay.toml
+	@echo "== queue -> archive and documents"
+	RAYLINE_DATA_DIR=$(CURDIR)/$(DEMO) RAYLINE_ARCHIVE=$(CURDIR)/$(DEMO)/archive \
+		RAYLINE_QUEUE=$(CURDIR)/$(DEMO)/inbox.queue RAYLINE_DOCUMENTS=$(CURDIR)/$(DEMO)/documents \
+		$(RAYLINE) run pipelines/demo.toml
+	@echo "Results are in $(DEMO)/archive and $(DEMO)/documents"
+
+test: lint ## Everything that must hold.
+	$(CARGO) test --release --workspace --features rayline/failpoints
+
+lint: deny ## Formatting, lints, dependencies, docs.
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --release --workspace --all-targets --features rayline/failpoints -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --workspace --no-deps --features rayline/failpoints
+
+.PHONY: deny
+deny:
+	@command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny
+	$(CARGO) deny --all-features check bans licenses sources
+
+bench: build ## Ratios within one run; writes target/bench.json.
+	$(CARGO) bench --profile release --package rayline-tests
+
+clean:
+	$(CARGO) clean

@@ -1,0 +1,44 @@
+"""Replaces one field of every body that has it."""
+
+import json
+from dataclasses import replace
+
+import rayline
+
+
+class Redact(rayline.Transform):
+    SUMMARY = "Replaces one field of every body that has it"
+    OPTIONS = {
+        "type": "object",
+        "properties": {
+            "field": {"type": "string", "description": "The field: its keys from the outside in, joined by dots."},
+            "replacement": {"type": "string", "description": "What stands in its place. `[redacted]` if absent."},
+        },
+        "required": ["field"],
+    }
+
+    def __init__(self, options, context):
+        *self.outer, self.field = options["field"].split(".")
+        self.replacement = options.get("replacement", "[redacted]")
+
+    def process(self, event):
+        try:
+            body = json.loads(event.body.decode(), parse_constant=not_json)
+        except ValueError:
+            raise rayline.Reject("the body is not JSON")
+        inner = body
+        for key in self.outer:
+            inner = inner.get(key) if isinstance(inner, dict) else None
+        if not isinstance(inner, dict) or self.field not in inner:
+            return [event]
+        inner[self.field] = self.replacement
+        text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+        return [replace(event, body=text.encode())]
+
+
+def not_json(name):
+    """Python reads NaN and Infinity, which JSON does not have."""
+    raise ValueError(name)
+
+
+Stage, Processor = rayline.export(Redact)

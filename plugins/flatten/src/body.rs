@@ -1,0 +1,265 @@
+//! A document being written, straight into the output buffer.
+
+use std::borrow::Cow;
+
+use crate::coerce::{self, Coerced};
+use crate::json::{Shape, Value};
+use crate::time::{Calendar, Micros};
+use crate::writer::{self, key};
+
+/// Something about the source that a reader of the document should know: `duplicate`, `dropped:http.response.status`.
+pub type Warning = Cow<'static, str>;
+
+/// A field that one member of the source gives.
+#[derive(Clone, Copy)]
+pub struct Field {
+    /// As it stands in a document.
+    pub key: &'static str,
+    /// The warning for a value of the wrong type.
+    pub dropped: &'static str,
+}
+
+/// `field!("span.id" <- "id")`: the field and the source path it comes from.
+macro_rules! field {
+    ($name:literal <- $path:literal) => {
+        $crate::body::Field { key: $crate::writer::key!($name), dropped: concat!("dropped:", $path) }
+    };
+}
+pub(crate) use field;
+
+/// Integers that the mapping's `integer` takes.
+pub const INTEGER: std::ops::RangeInclusive<i64> = i32::MIN as i64..=i32::MAX as i64;
+
+/// A document being written. Every method adds a field, or nothing where the value is absent.
+pub struct Body<'b> {
+    pub out: &'b mut Vec<u8>,
+    pub calendar: &'b mut Calendar,
+    pub warnings: &'b mut Vec<Warning>,
+}
+
+/// The times of a document.
+#[derive(Clone, Copy, Default)]
+pub struct Times {
+    pub start: Option<Micros>,
+    pub end: Option<Micros>,
+    /// Where it is not simply the end less the start.
+    pub duration: Option<Micros>,
+    pub collected_at: Option<Micros>,
+}
+
+impl Body<'_> {
+    /// The value, or a warning.
+    pub fn checked<T>(&mut self, dropped: &'static str, coerced: Coerced<T>) -> Option<T> {
+        coerced.unwrap_or_else(|_| {
+            self.warnings.push(Cow::Borrowed(dropped));
+            None
+        })
+    }
+
+    /// The value as text, or a warning.
+    pub fn read_text<'t>(&mut self, dropped: &'static str, value: Option<Value<'t>>) -> Option<Cow<'t, str>> {
+        self.checked(dropped, coerce::text(value?))
+    }
+
+    /// The value if it is an object, or a warning.
+    pub fn read_object<'t>(&mut self, dropped: &'static str, value: Option<Value<'t>>) -> Option<Value<'t>> {
+        self.read_shape(dropped, value, Shape::Object)
+    }
+
+    /// The value if it is an array, or a warning.
+    pub fn read_array<'t>(&mut self, dropped: &'static str, value: Option<Value<'t>>) -> Option<Value<'t>> {
+        self.read_shape(dropped, value, Shape::Array)
+    }
+
+    fn read_shape<'t>(
+        &mut self,
+        dropped: &'static str,
+        value: Option<Value<'t>>,
+        wanted: Shape<'_>,
+    ) -> Option<Value<'t>> {
+        let value = value?;
+        if value.shape() != wanted {
+            self.warnings.push(Cow::Borrowed(dropped));
+            return None;
+        }
+        Some(value)
+    }
+
+    /// Bytes that are JSON already.
+    #[inline]
+    pub fn raw(&mut self, json: &[u8]) {
+        writer::raw(self.out, json);
+    }
+
+    /// Text from the source, as it is.
+    #[inline]
+    pub fn text(&mut self, field: Field, value: Option<Value<'_>>) {
+        let Some(value) = value else { return };
+        match value.shape() {
+            Shape::Text("") => {}
+            Shape::Text(text) => self.string(field.key, text),
+            _ => {
+                if let Some(text) = self.read_text(field.dropped, Some(value)) {
+                    self.string(field.key, &text);
+                }
+            }
+        }
+    }
+
+    /// Text.
+    #[inline]
+    pub fn string(&mut self, key: &'static str, text: &str) {
+        self.raw(key.as_bytes());
+        writer::string(self.out, text);
+    }
+
+    /// Text that may be absent.
+    #[inline]
+    pub fn optional(&mut self, key: &'static str, text: Option<&str>) {
+        if let Some(text) = text {
+            self.string(key, text);
+        }
+    }
+
+    /// Texts, none of them empty.
+    pub fn strings<S: AsRef<str>>(&mut self, key: &'static str, texts: &[S]) {
+        let Some((first, rest)) = texts.split_first() else { return };
+        self.raw(key.as_bytes());
+        self.out.push(b'[');
+        writer::string(self.out, first.as_ref());
+        for text in rest {
+            self.out.push(b',');
+            writer::string(self.out, text.as_ref());
+        }
+        self.out.push(b']');
+    }
+
+    /// Texts from the source: the elements of an array, each through `pick`.
+    pub fn texts<'t>(&mut self, field: Field, array: Option<Value<'t>>, pick: impl Fn(Value<'t>) -> Option<Value<'t>>) {
+        let mut open = false;
+        for element in array.into_iter().flat_map(Value::elements) {
+            let Some(text) = self.read_text(field.dropped, pick(element)) else { continue };
+            if open {
+                self.out.push(b',');
+            } else {
+                self.raw(field.key.as_bytes());
+                self.out.push(b'[');
+                open = true;
+            }
+            writer::string(self.out, &text);
+        }
+        if open {
+            self.out.push(b']');
+        }
+    }
+
+    /// Texts from the source: one member of each object of an array.
+    pub fn texts_of(&mut self, field: Field, dropped: &'static str, array: Value<'_>, key: &str) {
+        if array.elements().any(|element| !element.is_object()) {
+            self.warnings.push(Cow::Borrowed(dropped));
+        }
+        self.texts(field, Some(array), |element| element.get(key));
+    }
+
+    /// Text: the first of several places that has it, each with its warning.
+    pub fn first(&mut self, key: &'static str, places: &[(&'static str, Option<Value<'_>>)]) {
+        for (dropped, value) in places {
+            if let Some(text) = self.read_text(dropped, *value) {
+                self.string(key, &text);
+                return;
+            }
+        }
+    }
+
+    /// An integer.
+    #[inline]
+    pub fn integer(&mut self, key: &'static str, number: i64) {
+        self.raw(key.as_bytes());
+        writer::integer(self.out, number);
+    }
+
+    /// An integer of 32 bits from the source.
+    pub fn integer_from(&mut self, field: Field, value: Option<Value<'_>>) {
+        let Some(value) = value else { return };
+        let coerced = match coerce::integer(value) {
+            Ok(Some(number)) if !INTEGER.contains(&number) => Err(coerce::WrongType),
+            other => other,
+        };
+        if let Some(number) = self.checked(field.dropped, coerced) {
+            self.integer(field.key, number);
+        }
+    }
+
+    /// A boolean, written whatever it is.
+    pub fn boolean(&mut self, key: &'static str, value: bool) {
+        self.raw(key.as_bytes());
+        self.raw(if value { b"true" } else { b"false" });
+    }
+
+    /// A boolean, written only where it is true.
+    #[inline]
+    pub fn flag(&mut self, key: &'static str, value: bool) {
+        if value {
+            self.boolean(key, true);
+        }
+    }
+
+    /// A time.
+    #[inline]
+    pub fn time(&mut self, key: &'static str, time: Option<Micros>) {
+        if let Some(time) = time {
+            let text = self.calendar.rfc3339(time);
+            self.raw(key.as_bytes());
+            self.out.push(b'"');
+            self.out.extend_from_slice(&text);
+            self.out.push(b'"');
+        }
+    }
+
+    /// `@timestamp` and what begins with `event.`, but for the outcome.
+    pub fn times(&mut self, timestamp: Micros, times: Times) {
+        self.time(key!("@timestamp"), Some(timestamp));
+        self.time(key!("event.start"), times.start);
+        self.time(key!("event.end"), times.end);
+        let duration = times.duration.or_else(|| Some(times.end? - times.start?));
+        if let Some(mut duration) = duration {
+            if duration < 0 {
+                self.warnings.push(Cow::Borrowed("negative_duration"));
+                duration = 0;
+            }
+            self.integer(key!("event.duration"), duration * 1000);
+            self.raw(key!("duration_ms").as_bytes());
+            writer::thousandths(self.out, duration);
+        }
+        if let (Some(collected_at), Some(end)) = (times.collected_at, times.end) {
+            self.integer(key!("xray.lag_ms"), (collected_at - end) / 1000);
+        }
+    }
+
+    /// The account and region that the document is about.
+    pub fn place(&mut self, account: Option<&str>, region: Option<&str>) {
+        if let Some(account) = account {
+            self.string(key!("cloud.account.id"), account);
+            if !is_account(account) {
+                self.warnings.push(Cow::Borrowed("account_not_12_digits"));
+            }
+        }
+        self.optional(key!("cloud.region"), region);
+    }
+
+    /// The warnings, sorted and distinct, and the closing brace.
+    pub fn close(mut self) {
+        if !self.warnings.is_empty() {
+            self.warnings.sort_unstable();
+            self.warnings.dedup();
+            let warnings = std::mem::take(self.warnings);
+            self.strings(key!("xray.parse.warnings"), &warnings);
+        }
+        self.out.push(b'}');
+    }
+}
+
+/// Whether an account id has twelve digits.
+pub fn is_account(account: &str) -> bool {
+    account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit())
+}

@@ -1,0 +1,256 @@
+//! Which of the accepted forms a message has, and what it holds: units, their traces, their segment documents.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use crate::body::Warning;
+use crate::coerce::{self, Coerced};
+use crate::json::{Shape, Value};
+use crate::members::{self, Message};
+use crate::time::{self, Micros};
+
+/// The reason for which a message is rejected whole.
+pub const NOT_A_MESSAGE: &str = "not an X-Ray message";
+
+/// What has one collector: an envelope, an older `{account, trace}` message, or everything else in the message.
+#[derive(Default)]
+pub struct Unit<'t> {
+    /// Whether it is a `rayline.raw/1` envelope.
+    pub is_envelope: bool,
+    pub account: Option<Cow<'t, str>>,
+    pub region: Option<Cow<'t, str>>,
+    pub collected_at: Option<Micros>,
+    pub discovered_at: Option<Micros>,
+    pub verdict: Option<Cow<'t, str>>,
+    /// What DescribeExecution or status events say.
+    pub executions: Vec<Value<'t>>,
+    pub traces: Vec<TraceSource<'t>>,
+    pub rejected: Vec<(&'static str, Value<'t>)>,
+    pub warnings: Vec<Warning>,
+    by_id: BTreeMap<Cow<'t, str>, usize>,
+}
+
+/// One trace of a unit. All lone segment documents together count as one, which gets no document of its own.
+#[derive(Default)]
+pub struct TraceSource<'t> {
+    pub is_lone: bool,
+    pub id: Option<Cow<'t, str>>,
+    pub members: Vec<Member<'t>>,
+    /// In seconds.
+    pub duration: Option<f64>,
+    pub limit_exceeded: bool,
+    pub warnings: Vec<Warning>,
+}
+
+/// One member of `Segments`, or a lone segment document.
+#[derive(Clone, Copy)]
+pub struct Member<'t> {
+    /// The member itself.
+    pub whole: Value<'t>,
+    pub document: Document<'t>,
+}
+
+/// Where the segment document is.
+#[derive(Clone, Copy)]
+pub enum Document<'t> {
+    Parsed(Value<'t>),
+    Text(&'t str),
+    /// There is none, for this reason.
+    Missing(&'static str),
+}
+
+/// The traces that stand in the message as JSON text, in the order in which [`units`] wants them parsed.
+pub fn trace_texts<'t>(root: Value<'t>) -> Vec<&'t [u8]> {
+    let text = |value| match wrapper(value)?.trace?.shape() {
+        Shape::Text(text) => Some(text.as_bytes()),
+        _ => None,
+    };
+    text(root).into_iter().chain(root.elements().filter_map(text)).collect()
+}
+
+/// Takes a message apart. `None`: it is not an X-Ray message.
+pub fn units<'t>(root: Value<'t>, mut texts: impl Iterator<Item = Option<Value<'t>>>) -> Option<Vec<Unit<'t>>> {
+    let mut wrapped = Vec::new();
+    let mut plain = Unit::default();
+    let mut take = |value: Value<'t>| match wrapper(value) {
+        Some(message) => {
+            wrapped.push(Unit::unwrap(value, &message, &mut texts));
+            true
+        }
+        None => plain.add(value),
+    };
+    if root.shape() == Shape::Array {
+        let strangers: Vec<Value<'t>> = root.elements().filter(|element| !take(*element)).collect();
+        if strangers.len() == root.len() {
+            return None;
+        }
+        plain.rejected.extend(strangers.into_iter().map(|stranger| (NOT_A_MESSAGE, stranger)));
+    } else if !take(root) {
+        return None;
+    }
+    wrapped.push(plain);
+    Some(wrapped)
+}
+
+/// The message around a trace: an envelope, or an object with a trace and an account.
+fn wrapper(value: Value<'_>) -> Option<Message<'_>> {
+    if !value.is_object() {
+        return None;
+    }
+    let message = Message::read(value);
+    let is_wrapper = is_envelope(&message)
+        || value.get("trace").is_some()
+            && [message.account, message.account_id, message.account_id_camel].iter().any(Option::is_some);
+    is_wrapper.then_some(message)
+}
+
+fn is_envelope(message: &Message<'_>) -> bool {
+    message.schema.is_some_and(|schema| schema.shape() == Shape::Text("rayline.raw/1"))
+}
+
+/// Whether it is one segment document.
+fn is_segment_document(value: Value<'_>) -> bool {
+    (value.get("id").is_some() || value.get("name").is_some()) && value.get("start_time").is_some()
+}
+
+impl<'t> Unit<'t> {
+    fn unwrap(
+        whole: Value<'t>,
+        message: &Message<'t>,
+        texts: &mut impl Iterator<Item = Option<Value<'t>>>,
+    ) -> Unit<'t> {
+        let mut unit = Unit { is_envelope: is_envelope(message), ..Unit::default() };
+        let accounts = [
+            ("dropped:account", message.account),
+            ("dropped:account_id", message.account_id),
+            ("dropped:accountId", message.account_id_camel),
+        ];
+        for (dropped, account) in accounts {
+            if unit.account.is_none() {
+                unit.account = unit.text(dropped, account);
+            }
+        }
+        unit.region = unit.text("dropped:region", message.region);
+        if unit.is_envelope {
+            unit.collected_at = unit.date("dropped:collected_at", message.collected_at);
+            unit.discovered_at = unit.date("dropped:discovered_at", message.discovered_at);
+            unit.verdict = unit.text("dropped:verdict", message.verdict);
+        }
+        for described in [message.execution, message.executions].into_iter().flatten() {
+            match described.shape() {
+                Shape::Array => unit.executions.extend(described.elements()),
+                _ => unit.executions.push(described),
+            }
+        }
+        let trace = match message.trace {
+            Some(trace) if matches!(trace.shape(), Shape::Text(_)) => match texts.next().flatten() {
+                Some(parsed) => Some(parsed),
+                None => {
+                    unit.rejected.push(("trace is not JSON", whole));
+                    None
+                }
+            },
+            trace => trace,
+        };
+        if let Some(trace) = trace.filter(|trace| !trace.is_null()) {
+            let is_list = trace.shape() == Shape::Array;
+            let parts = trace.elements().chain((!is_list).then_some(trace));
+            for part in parts {
+                if !unit.add(part) {
+                    unit.rejected.push(("trace is not an X-Ray trace", part));
+                }
+            }
+        }
+        unit
+    }
+
+    /// Adds a BatchGetTraces answer, a trace or a segment document; `false` if it is none of them.
+    fn add(&mut self, value: Value<'t>) -> bool {
+        let list = |key| value.get(key).filter(|list| list.is_null() || list.shape() == Shape::Array);
+        if let Some(traces) = list("Traces") {
+            for trace in traces.elements() {
+                if trace.is_object() {
+                    self.add_trace(trace);
+                } else {
+                    self.rejected.push(("trace is not an object", trace));
+                }
+            }
+        } else if list("Segments").is_some() {
+            self.add_trace(value);
+        } else if is_segment_document(value) {
+            let member = Member { whole: value, document: Document::Parsed(value) };
+            match self.traces.iter_mut().find(|trace| trace.is_lone) {
+                Some(lone) => lone.members.push(member),
+                None => {
+                    self.traces.push(TraceSource { is_lone: true, members: vec![member], ..TraceSource::default() })
+                }
+            }
+        } else {
+            return false;
+        }
+        true
+    }
+
+    /// Adds a trace, or to the one of the same id.
+    fn add_trace(&mut self, value: Value<'t>) {
+        let source = members::Trace::read(value);
+        let mut warnings = Vec::new();
+        let id = checked(&mut warnings, "dropped:Id", source.id.map_or(Ok(None), coerce::text));
+        let duration = checked(&mut warnings, "dropped:Duration", source.duration.map_or(Ok(None), coerce::number));
+        let limit = source.limit_exceeded.map_or(Ok(None), coerce::boolean);
+        let limit = checked(&mut warnings, "dropped:LimitExceeded", limit);
+        let position = match &id {
+            Some(id) => *self.by_id.entry(id.clone()).or_insert(self.traces.len()),
+            None => self.traces.len(),
+        };
+        if position == self.traces.len() {
+            self.traces.push(TraceSource { id, ..TraceSource::default() });
+        }
+        let Some(trace) = self.traces.get_mut(position) else { return };
+        trace.duration = trace.duration.or(duration.map(|(number, _)| number.to_f64()));
+        trace.limit_exceeded |= limit == Some(true);
+        match source.segments.map(Value::shape) {
+            None | Some(Shape::Array) => {}
+            Some(_) => warnings.push(Cow::Borrowed("dropped:Segments")),
+        }
+        trace.warnings.append(&mut warnings);
+        trace.members.extend(source.segments.into_iter().flat_map(Value::elements).map(Member::new));
+    }
+
+    fn text(&mut self, dropped: &'static str, value: Option<Value<'t>>) -> Option<Cow<'t, str>> {
+        checked(&mut self.warnings, dropped, coerce::text(value?))
+    }
+
+    fn date(&mut self, dropped: &'static str, value: Option<Value<'t>>) -> Option<Micros> {
+        let read = checked(&mut self.warnings, dropped, time::date(value?))?;
+        if read.was_number_text {
+            self.warnings.push(Cow::Borrowed("time_string"));
+        }
+        Some(read.time)
+    }
+}
+
+impl<'t> Member<'t> {
+    fn new(whole: Value<'t>) -> Member<'t> {
+        let document = if !whole.is_object() {
+            Document::Missing("segment is not an object")
+        } else {
+            match whole.get("Document").map(|document| (document, document.shape())) {
+                Some((document, Shape::Object)) => Document::Parsed(document),
+                Some((_, Shape::Text(text))) => Document::Text(text),
+                None | Some((_, Shape::Null)) if is_segment_document(whole) => Document::Parsed(whole),
+                None | Some((_, Shape::Null)) => Document::Missing("no Document"),
+                Some(_) => Document::Missing("Document is not an object"),
+            }
+        };
+        Member { whole, document }
+    }
+}
+
+/// The value, or a warning.
+pub fn checked<T>(warnings: &mut Vec<Warning>, dropped: &'static str, coerced: Coerced<T>) -> Option<T> {
+    coerced.unwrap_or_else(|_| {
+        warnings.push(Cow::Borrowed(dropped));
+        None
+    })
+}

@@ -1,0 +1,184 @@
+//! Which part of a trace belongs to which execution.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use crate::arn::ExecutionArn;
+use crate::coerce;
+use crate::described::Described;
+use crate::json::Value;
+use crate::message::Unit;
+use crate::node::{Kind, Node, Tree};
+use crate::span::Facts;
+
+/// An execution of a unit.
+pub struct Execution<'t> {
+    /// Absent where a segment stands for an execution by itself.
+    pub arn: Option<Cow<'t, str>>,
+    pub described: Option<Described<'t>>,
+    /// Its own segment.
+    pub own: Option<usize>,
+}
+
+/// The executions of a unit, and for each node the one whose part it belongs to.
+pub struct Parts<'t> {
+    pub executions: Vec<Execution<'t>>,
+    pub owners: Vec<Option<usize>>,
+    /// For each node the execution whose segment it is, its own one or an earlier one.
+    segment_of: Vec<Option<usize>>,
+}
+
+impl<'t> Parts<'t> {
+    /// Finds the executions: those that are described, those in the traces, else the segments nobody called.
+    pub fn find(
+        unit: &Unit<'t>,
+        tree: &Tree<'t>,
+        facts: &[Facts<'t>],
+        reject: &mut impl FnMut(&'static str, Value<'t>),
+    ) -> Parts<'t> {
+        let mut executions = Vec::new();
+        let mut by_arn = BTreeMap::new();
+        for described in &unit.executions {
+            match Described::read(*described) {
+                Ok(described) => add_described(&mut executions, &mut by_arn, described),
+                Err(reason) => reject(reason, *described),
+            }
+        }
+        let any_described = !executions.is_empty();
+        let mut segment_of = vec![None; tree.nodes.len()];
+        // Traces in which an execution was found or started.
+        let mut stepping = vec![false; unit.traces.len()];
+        for (index, node) in tree.documents() {
+            let is_machine = is_state_machine(node);
+            if (is_machine || facts.get(index).is_some_and(|facts| facts.starts_execution))
+                && let Some(stepping) = tree.root(node).and_then(|root| stepping.get_mut(root.trace))
+            {
+                *stepping = true;
+            }
+            if node.kind != Kind::Segment {
+                continue;
+            }
+            let Some(arn) = resource_arn(node) else { continue };
+            let known = by_arn.get(&arn).copied();
+            let found = known.or_else(|| {
+                (is_machine && ExecutionArn::parse(&arn).is_some()).then(|| {
+                    by_arn.insert(arn.clone(), executions.len());
+                    executions.push(Execution { arn: Some(arn), described: None, own: None });
+                    executions.len() - 1
+                })
+            });
+            if let Some(slot) = segment_of.get_mut(index) {
+                *slot = found;
+            }
+            if let Some(execution) = found.and_then(|found| executions.get_mut(found)) {
+                let own = execution.own.and_then(|own| tree.nodes.get(own));
+                if own.is_none_or(|own| own.start < node.start) {
+                    execution.own = Some(index);
+                }
+            }
+        }
+        let is_final = !unit.is_envelope || matches!(unit.verdict.as_deref(), Some("settled" | "limit_exceeded"));
+        if !any_described && is_final {
+            for (index, node) in tree.documents() {
+                let is_stepping = tree.root(node).and_then(|root| stepping.get(root.trace)) == Some(&true);
+                if is_caller(node) && !is_stepping {
+                    if let Some(slot) = segment_of.get_mut(index) {
+                        *slot = Some(executions.len());
+                    }
+                    executions.push(Execution { arn: None, described: None, own: Some(index) });
+                }
+            }
+        }
+        let owners = vec![None; tree.nodes.len()];
+        let mut parts = Parts { executions, owners, segment_of };
+        parts.find_owners(tree);
+        parts
+    }
+
+    /// The execution in whose part the node stands that the own segment names as its parent.
+    pub fn parent(&self, tree: &Tree<'t>, execution: usize) -> Option<&Execution<'t>> {
+        let own = self.executions.get(execution)?.own?;
+        let parent = (*self.owners.get(above(tree, own)?)?)?;
+        self.executions.get(parent).filter(|_| parent != execution)
+    }
+
+    fn find_owners(&mut self, tree: &Tree<'t>) {
+        let mut visited = vec![false; tree.nodes.len()];
+        let mut path = Vec::new();
+        for (index, _) in tree.documents() {
+            let mut next = Some(index);
+            // A parent chain can be a circle: whoever is on it belongs to nobody.
+            let mut owner = loop {
+                let Some(index) = next else { break None };
+                if visited.get(index) != Some(&false) {
+                    break self.owners.get(index).copied().flatten();
+                }
+                if let Some(visited) = visited.get_mut(index) {
+                    *visited = true;
+                }
+                path.push(index);
+                if self.is_own(index) {
+                    break None;
+                }
+                next = above(tree, index);
+            };
+            while let Some(index) = path.pop() {
+                match self.segment_of.get(index).copied().flatten() {
+                    Some(execution) if self.is_own(index) || owner == Some(execution) => owner = Some(execution),
+                    Some(_) => owner = None,
+                    None => {}
+                }
+                if let Some(slot) = self.owners.get_mut(index) {
+                    *slot = owner;
+                }
+            }
+        }
+    }
+
+    fn is_own(&self, index: usize) -> bool {
+        let execution = self.segment_of.get(index).copied().flatten().and_then(|found| self.executions.get(found));
+        execution.is_some_and(|execution| execution.own == Some(index))
+    }
+}
+
+/// The node above: the enclosing one, or the one that `parent_id` names.
+fn above(tree: &Tree<'_>, index: usize) -> Option<usize> {
+    let node = tree.nodes.get(index)?;
+    match node.enclosing {
+        Some(enclosing) => Some(tree.nodes.get(enclosing)?.stands_for),
+        None => tree.find(tree.root(node)?.trace_id.as_deref(), node.parent_id.as_deref()?),
+    }
+}
+
+fn add_described<'t>(
+    executions: &mut Vec<Execution<'t>>,
+    by_arn: &mut BTreeMap<Cow<'t, str>, usize>,
+    described: Described<'t>,
+) {
+    let position = *by_arn.entry(described.arn.clone()).or_insert(executions.len());
+    match executions.get_mut(position) {
+        Some(Execution { described: Some(known), .. }) if described.worth() <= known.worth() => {}
+        Some(execution) => execution.described = Some(described),
+        None => {
+            let arn = Some(described.arn.clone());
+            executions.push(Execution { arn, described: Some(described), own: None });
+        }
+    }
+}
+
+/// Whether it is a segment that Step Functions wrote.
+pub fn is_state_machine(node: &Node<'_>) -> bool {
+    node.kind == Kind::Segment
+        && matches!(node.source.origin.map(coerce::text), Some(Ok(Some(origin)))
+            if origin.eq_ignore_ascii_case("AWS::StepFunctions::StateMachine"))
+}
+
+/// Whether it is a segment that X-Ray did not infer and nothing called.
+pub fn is_caller(node: &Node<'_>) -> bool {
+    node.kind == Kind::Segment && !node.inferred && node.enclosing.is_none() && node.parent_id.is_none()
+}
+
+/// `aws.resource_arn`: of a Step Functions segment the execution's.
+pub fn resource_arn<'t>(node: &Node<'t>) -> Option<Cow<'t, str>> {
+    coerce::text(node.source.aws?.get("resource_arn")?).ok().flatten()
+}

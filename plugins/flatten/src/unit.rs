@@ -1,0 +1,306 @@
+//! All documents of a unit: what every one of them has (section 3), their ids, versions and index times (section 7).
+
+use crate::body::{Body, Times};
+use crate::execution::{Counts, Subject};
+use crate::ids;
+use crate::json::Value;
+use crate::message::{Document, Unit};
+use crate::node::{Around, Tree};
+use crate::part::Parts;
+use crate::span::{self, Facts};
+use crate::stored;
+use crate::time::{self, Micros};
+use crate::trace::Summary;
+use crate::writer::key;
+use crate::{Head, Input, Options, Output, Tools};
+
+/// The largest time in a version, in milliseconds: 43 bits.
+const LATEST: u64 = (1 << 43) - 1;
+
+/// Writes the documents and rejections of one unit.
+pub fn write<'t>(unit: &Unit<'t>, input: &Input<'_>, options: Options, tools: &mut Tools, out: &mut impl Output) {
+    let mut part = Vec::new();
+    let mut reject = |out: &mut _, reason: &str, value: Value<'t>| {
+        part.clear();
+        stored::write(&mut part, value);
+        Output::reject(out, reason, Some(&part));
+    };
+    for (reason, value) in &unit.rejected {
+        reject(out, reason, *value);
+    }
+    let mut tree = Tree::new();
+    let mut unparsed = vec![0; unit.traces.len()];
+    for ((index, trace), unparsed) in unit.traces.iter().enumerate().zip(&mut unparsed) {
+        let around = Around {
+            trace: index,
+            trace_id: trace.id.as_ref(),
+            collected_at: unit.collected_at,
+            account: unit.account.as_ref(),
+            region: unit.region.as_ref(),
+        };
+        for member in &trace.members {
+            let accepted = match member.document {
+                Document::Parsed(document) => {
+                    tree.add(document, around, &mut |reason, value| reject(out, reason, value))
+                }
+                Document::Text(_) => false,
+                Document::Missing(reason) => {
+                    reject(out, reason, member.whole);
+                    false
+                }
+            };
+            *unparsed += i64::from(!accepted);
+        }
+    }
+    tree.resolve();
+    let writing =
+        Writing { unit, input, tree: &tree, times: version_times(unit, &tree), header: header(unit, input, tools) };
+    let facts = writing.nodes(tools, out);
+    let parts = Parts::find(unit, &tree, &facts, &mut |reason, value| reject(out, reason, value));
+    for unusable in writing.executions(&parts, &facts, options, tools, out) {
+        reject(out, "no time", unusable);
+    }
+    writing.traces(&facts, &unparsed, tools, out);
+}
+
+/// A unit whose documents are being written.
+struct Writing<'a, 't> {
+    unit: &'a Unit<'t>,
+    input: &'a Input<'a>,
+    tree: &'a Tree<'t>,
+    /// For each trace the `t` of its versions.
+    times: Vec<u64>,
+    /// The beginning of every document.
+    header: Vec<u8>,
+}
+
+impl<'t> Writing<'_, 't> {
+    fn nodes(&self, tools: &mut Tools, out: &mut impl Output) -> Vec<Facts<'t>> {
+        let mut facts = Vec::with_capacity(self.tree.nodes.len());
+        let mut path = Path::default();
+        for (index, node) in self.tree.nodes.iter().enumerate() {
+            path.enter(node.depth, node.name.as_deref());
+            let Some(root) = self.tree.root(node).filter(|_| node.stands_for == index) else {
+                facts.push(Facts::default());
+                continue;
+            };
+            let trace_id = root.trace_id.as_deref();
+            let mut body = self.begin(node.kind.as_str(), tools, out);
+            body.warnings.extend(node.warnings.iter().cloned());
+            trace_ids(&mut body, trace_id);
+            let collected_at = self.unit.collected_at;
+            body.times(node.timestamp, Times { start: node.start, end: node.end, duration: None, collected_at });
+            body.string(key!("event.outcome"), node.outcome());
+            facts.push(span::write(&mut body, self.tree, index, node, &path.text));
+            body.close();
+            tools.id.clear();
+            tools.id.push_str(self.trace_part(trace_id));
+            tools.id.push(':');
+            tools.id.push_str(&node.id_or_hash);
+            ids::finish(&mut tools.id, node.number);
+            let version = u64::from(node.end.is_some()) << 43 | self.time(root.trace);
+            self.finish(node.kind.as_str(), time::index_time(node.timestamp, root.epoch), version, tools, out);
+        }
+        facts
+    }
+
+    /// Returns what was said of executions that have no time at all.
+    fn executions(
+        &self,
+        parts: &Parts<'t>,
+        facts: &[Facts<'t>],
+        options: Options,
+        tools: &mut Tools,
+        out: &mut impl Output,
+    ) -> Vec<Value<'t>> {
+        let mut unusable = Vec::new();
+        let counts = Counts::gather(parts, self.tree, facts);
+        for ((index, execution), counts) in parts.executions.iter().enumerate().zip(counts) {
+            let subject = Subject::new(execution, self.tree);
+            let Some(timestamp) = subject.timestamp(self.unit) else {
+                unusable.extend(execution.described.as_ref().map(|described| described.whole));
+                continue;
+            };
+            let own_trace = subject.own.and_then(|own| self.tree.root(own)).map(|root| root.trace);
+            let traces = || {
+                let traces = self.unit.traces.iter().enumerate();
+                traces.filter(|(index, trace)| own_trace.map_or(!trace.is_lone, |own| own == *index))
+            };
+            let mut trace_ids = Vec::new();
+            match subject.own.and_then(|own| self.tree.root(own)) {
+                Some(root) => trace_ids.extend(root.trace_id.as_deref()),
+                None => trace_ids.extend(traces().filter_map(|(_, trace)| trace.id.as_deref())),
+            }
+            let header = execution.described.as_ref().and_then(|described| described.trace_id.as_deref());
+            trace_ids.extend(header.filter(|header| !trace_ids.contains(header)));
+
+            let mut body = self.begin("execution", tools, out);
+            body.strings(key!("trace.id"), &trace_ids);
+            w3c_id(&mut body, trace_ids.first().copied());
+            subject.write(&mut body, self.unit, parts, index, self.tree);
+            subject.write_described(&mut body, options.payloads);
+            if subject.own.is_some() {
+                counts.write(&mut body, execution.arn.is_some());
+            }
+            self.flags(&mut body, traces().any(|(_, trace)| trace.limit_exceeded));
+            body.close();
+            self.execution_id(parts, index, &mut tools.id);
+            // Segments that share an id are numbered, and so are the executions that they stand for.
+            let number = if execution.arn.is_none() { subject.own.map_or(0, |own| own.number) } else { 0 };
+            ids::finish(&mut tools.id, number);
+            let time = match own_trace {
+                Some(trace) => self.time(trace),
+                None => self.untraced_time(&subject),
+            };
+            self.finish("execution", timestamp, subject.precedence() | time, tools, out);
+        }
+        unusable
+    }
+
+    fn traces(&self, facts: &[Facts<'t>], unparsed: &[i64], tools: &mut Tools, out: &mut impl Output) {
+        let summaries = Summary::gather(self.tree, facts, self.unit.traces.len());
+        for (index, (summary, source)) in summaries.into_iter().zip(&self.unit.traces).enumerate() {
+            let Some(summary) = summary.filter(|_| !source.is_lone) else { continue };
+            let trace_id = source.id.as_deref().or(summary.trace_id);
+            let epoch = trace_id.and_then(time::epoch);
+            let timestamp = summary.timestamp();
+            let mut body = self.begin("trace", tools, out);
+            trace_ids(&mut body, trace_id);
+            summary.write(&mut body, self.unit, source, unparsed.get(index).copied().unwrap_or(0));
+            self.flags(&mut body, source.limit_exceeded);
+            body.close();
+            tools.id.clear();
+            for part in [self.unit.account.as_deref(), self.unit.region.as_deref()] {
+                tools.id.push_str(part.unwrap_or_default());
+                tools.id.push(':');
+            }
+            tools.id.push_str(self.trace_part(trace_id));
+            ids::finish(&mut tools.id, 0);
+            self.finish("trace", time::index_time(timestamp, epoch), self.time(index), tools, out);
+        }
+    }
+
+    /// Begins a document with what every one has.
+    fn begin<'b>(&self, kind: &str, tools: &'b mut Tools, out: &'b mut impl Output) -> Body<'b> {
+        tools.warnings.clear();
+        tools.warnings.extend(self.unit.warnings.iter().cloned());
+        let mut body = Body { out: out.body(), calendar: &mut tools.calendar, warnings: &mut tools.warnings };
+        body.raw(&self.header);
+        body.string(key!("doc.kind"), kind);
+        body
+    }
+
+    fn finish(&self, kind: &'static str, time: Micros, version: u64, tools: &Tools, out: &mut impl Output) {
+        let (account, region) = (self.unit.account.as_deref(), self.unit.region.as_deref());
+        out.finish(&Head { kind, id: &tools.id, time, version, account, region });
+    }
+
+    fn flags(&self, body: &mut Body<'_>, limit_exceeded: bool) {
+        body.flag(key!("xray.limit_exceeded"), limit_exceeded);
+        body.flag(key!("xray.partial"), self.unit.verdict.as_deref() == Some("partial"));
+    }
+
+    /// What stands for the trace in an id.
+    fn trace_part<'s>(&'s self, trace_id: Option<&'s str>) -> &'s str {
+        trace_id.or(self.input.sha256.get(..32)).unwrap_or(self.input.sha256)
+    }
+
+    fn time(&self, trace: usize) -> u64 {
+        self.times.get(trace).copied().unwrap_or(0)
+    }
+
+    /// The `t` of an execution without a segment: that of its unit, else its own.
+    fn untraced_time(&self, subject: &Subject<'_, 't>) -> u64 {
+        self.unit.collected_at.or(subject.stop).or(subject.start).map_or(0, milliseconds)
+    }
+
+    fn execution_id(&self, parts: &Parts<'t>, index: usize, id: &mut String) {
+        id.clear();
+        let Some(execution) = parts.executions.get(index) else { return };
+        match &execution.arn {
+            Some(arn) => id.push_str(arn),
+            None => {
+                let own = execution.own.and_then(|own| self.tree.nodes.get(own));
+                let trace_id = own.and_then(|own| self.tree.root(own)).and_then(|root| root.trace_id.as_deref());
+                id.push_str(self.trace_part(trace_id));
+                id.push(':');
+                id.push_str(own.map(|own| own.id_or_hash.as_ref()).unwrap_or_default());
+                id.push_str(":execution");
+            }
+        }
+    }
+}
+
+/// The beginning of every document: what all of a unit share.
+fn header(unit: &Unit<'_>, input: &Input<'_>, tools: &mut Tools) -> Vec<u8> {
+    let mut out = Vec::with_capacity(512);
+    out.extend_from_slice(br#"{"cloud.provider":"aws","ecs.version":"8.17","xray.schema_version":1"#);
+    let mut body = Body { out: &mut out, calendar: &mut tools.calendar, warnings: &mut tools.warnings };
+    body.optional(key!("xray.collector.account.id"), unit.account.as_deref());
+    body.optional(key!("xray.collector.region"), unit.region.as_deref());
+    body.boolean(key!("xray.collector.account.verified"), input.account_verified);
+    body.time(key!("xray.collected_at"), unit.collected_at);
+    body.optional(key!("xray.verdict"), unit.verdict.as_deref());
+    body.string(key!("xray.raw.sha256"), input.sha256);
+    out
+}
+
+fn trace_ids(body: &mut Body<'_>, trace_id: Option<&str>) {
+    body.optional(key!("trace.id"), trace_id);
+    w3c_id(body, trace_id);
+}
+
+/// The 32 hexadecimal digits of a trace id, if it has them.
+fn w3c_id(body: &mut Body<'_>, trace_id: Option<&str>) {
+    let Some(trace_id) = trace_id else { return };
+    let (head, tail) = match time::parts(trace_id) {
+        Some(parts) => parts,
+        None if trace_id.len() == 32 && trace_id.bytes().all(|byte| byte.is_ascii_hexdigit()) => (trace_id, ""),
+        None => return,
+    };
+    body.raw(key!("trace.w3c_id").as_bytes());
+    body.out.push(b'"');
+    body.out.extend(head.bytes().chain(tail.bytes()).map(|byte| byte.to_ascii_lowercase()));
+    body.out.push(b'"');
+}
+
+/// For each trace the `t` of its versions: `collected_at`, else its latest end, else its latest start.
+fn version_times(unit: &Unit<'_>, tree: &Tree<'_>) -> Vec<u64> {
+    if let Some(collected_at) = unit.collected_at {
+        return vec![milliseconds(collected_at); unit.traces.len()];
+    }
+    let mut latest = vec![(None, None); unit.traces.len()];
+    for node in &tree.nodes {
+        if let Some((end, start)) = tree.root(node).and_then(|root| latest.get_mut(root.trace)) {
+            *end = node.end.max(*end);
+            *start = node.start.max(*start);
+        }
+    }
+    latest.into_iter().map(|(end, start)| end.or(start).map_or(0, milliseconds)).collect()
+}
+
+fn milliseconds(time: Micros) -> u64 {
+    (time / 1000).unsigned_abs().min(LATEST)
+}
+
+/// The names from the outermost node to the one that was entered last.
+#[derive(Default)]
+struct Path {
+    text: String,
+    /// For each depth where its name ends.
+    ends: Vec<usize>,
+}
+
+impl Path {
+    fn enter(&mut self, depth: usize, name: Option<&str>) {
+        self.ends.truncate(depth);
+        self.text.truncate(self.ends.last().copied().unwrap_or(0));
+        if let Some(name) = name {
+            if !self.text.is_empty() {
+                self.text.push_str(" > ");
+            }
+            self.text.push_str(name);
+        }
+        self.ends.push(self.text.len());
+    }
+}

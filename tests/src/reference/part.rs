@@ -1,0 +1,104 @@
+//! An execution's part of its trace (section 5), and what is counted over nodes (sections 5 and 6).
+
+use std::collections::BTreeSet;
+
+use super::Kind;
+use super::body::Body;
+use super::common::Arn;
+use super::input::Trace;
+use super::node::Node;
+
+/// Indexes of the nodes of a part.
+pub type Part = BTreeSet<usize>;
+
+/// The own segment with all below it, and every document whose `parent_id` is a node of the part, and so on, stopping at
+/// other executions' segments.
+pub fn of_segment(trace: &Trace, own: usize) -> Part {
+    let own_arn = execution_arn(&trace.nodes[own]);
+    let is_other = |node: &Node| {
+        let arn = execution_arn(node);
+        arn.is_some() && arn != own_arn
+    };
+    let mut part = Part::from([own]);
+    loop {
+        let ids: BTreeSet<String> = part.iter().filter_map(|index| trace.nodes[*index].id.clone()).collect();
+        let joins = |node: &Node| match node.enclosing {
+            Some(enclosing) => part.contains(&standing(trace, enclosing)),
+            None => !is_other(node) && node.parent_id().is_some_and(|parent| ids.contains(&parent)),
+        };
+        let joining = |index: &usize| !part.contains(index) && joins(&trace.nodes[*index]);
+        let more: Vec<usize> = (0..trace.nodes.len()).filter(joining).collect();
+        if more.is_empty() {
+            return part;
+        }
+        part.extend(more);
+    }
+}
+
+/// The nodes below a segment in its own document.
+pub fn below(trace: &Trace, own: usize) -> Vec<&Node> {
+    let is_below = |node: &&Node| {
+        let mut above = node.enclosing;
+        while let Some(index) = above {
+            if standing(trace, index) == own {
+                return true;
+            }
+            above = trace.nodes[index].enclosing;
+        }
+        false
+    };
+    trace.documented().filter(is_below).collect()
+}
+
+/// The same node that has the document.
+fn standing(trace: &Trace, mut index: usize) -> usize {
+    while let Some(other) = trace.nodes[index].replaced_by {
+        index = other;
+    }
+    index
+}
+
+/// Whether the segment is one that Step Functions writes.
+pub fn is_step_functions(node: &Node) -> bool {
+    let origin = node.text("origin").unwrap_or_default();
+    node.is_segment() && origin.eq_ignore_ascii_case("AWS::StepFunctions::StateMachine")
+}
+
+/// The execution whose segment this is.
+pub fn execution_arn(node: &Node) -> Option<String> {
+    let arn = node.aws("resource_arn").filter(|_| is_step_functions(node))?;
+    let parsed = Arn::parse(&arn)?;
+    let is_execution = parsed.service == "states"
+        && matches!(parsed.resource.first().map(String::as_str), Some("execution" | "express"))
+        && parsed.resource.len() >= 3;
+    is_execution.then_some(arn)
+}
+
+/// The sums over nodes that executions and traces have.
+pub fn sums(body: &mut Body, nodes: &[&Node]) {
+    let calls = || nodes.iter().filter(|node| node.is_call());
+    let services: BTreeSet<String> = calls().filter_map(|node| node.name.clone()).collect();
+    let resources = |node: &&Node| Some(format!("{}:{}", node.name.as_ref()?, resource(node)?));
+    let resources: BTreeSet<String> = calls().filter_map(resources).collect();
+    body.put("services", services);
+    body.put("service_resources", resources);
+    body.put("service_calls", calls().count());
+    let of_kind = |kind| nodes.iter().filter(|node| node.kind == kind).count();
+    body.put("segments.count", of_kind(Kind::Segment));
+    body.put("subsegments.count", of_kind(Kind::Subsegment));
+    // An inferred segment is a copy of a subsegment.
+    let own = || nodes.iter().filter(|node| !(node.is_segment() && node.flag("inferred")));
+    body.put("faults", own().filter(|node| node.flag("fault")).count());
+    body.put("errors", own().filter(|node| node.flag("error")).count());
+    body.put("throttles", own().filter(|node| node.flag("throttle")).count());
+}
+
+/// What was called.
+fn resource(node: &Node) -> Option<String> {
+    let after_last = |key, separator| node.aws(key).and_then(|text| text.rsplit(separator).next().map(str::to_owned));
+    let names = node.reader().object("aws").texts("resource_names");
+    let resource = names.into_iter().next();
+    let resource = resource.or_else(|| node.aws("table_name")).or_else(|| node.aws("bucket_name"));
+    let resource = resource.or_else(|| after_last("function_name", ':')).or_else(|| after_last("queue_url", '/'));
+    resource.or_else(|| after_last("topic_arn", ':')).filter(|resource| !resource.is_empty())
+}
