@@ -85,11 +85,14 @@ pub fn escaped(out: &mut Vec<u8>, text: &str) {
 fn is_plain(bytes: &[u8]) -> bool {
     let (chunks, tail) = bytes.as_chunks::<16>();
     if tail.is_empty() || !chunks.is_empty() {
-        let last = bytes.last_chunk::<16>();
-        return !chunks
-            .iter()
-            .chain(last)
-            .any(|chunk| chunk.iter().fold(false, |found, byte| found | needs_escape(*byte)));
+        // Lane by lane, which becomes a few vector instructions a chunk.
+        let mut found = [false; 16];
+        for chunk in chunks.iter().chain(bytes.last_chunk::<16>()) {
+            for (found, byte) in found.iter_mut().zip(chunk) {
+                *found |= needs_escape(*byte);
+            }
+        }
+        return found == [false; 16];
     }
     match (tail.first_chunk::<8>(), tail.last_chunk::<8>()) {
         (Some(head), Some(last)) => !eight_need_escape(*head) && !eight_need_escape(*last),
