@@ -63,22 +63,23 @@ impl Body<'_> {
 
     /// The value if it is an object, or a warning.
     pub fn read_object<'t>(&mut self, dropped: &'static str, value: Option<Value<'t>>) -> Option<Value<'t>> {
-        self.read_shape(dropped, value, Shape::Object)
+        self.read_if(dropped, value, Value::is_object)
     }
 
     /// The value if it is an array, or a warning.
     pub fn read_array<'t>(&mut self, dropped: &'static str, value: Option<Value<'t>>) -> Option<Value<'t>> {
-        self.read_shape(dropped, value, Shape::Array)
+        self.read_if(dropped, value, Value::is_array)
     }
 
-    fn read_shape<'t>(
+    #[inline]
+    fn read_if<'t>(
         &mut self,
         dropped: &'static str,
         value: Option<Value<'t>>,
-        wanted: Shape<'_>,
+        is_wanted: impl Fn(Value<'t>) -> bool,
     ) -> Option<Value<'t>> {
         let value = value?;
-        if value.shape() != wanted {
+        if !is_wanted(value) {
             self.warnings.push(Cow::Borrowed(dropped));
             return None;
         }

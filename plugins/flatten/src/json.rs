@@ -56,8 +56,15 @@ impl<'t> Value<'t> {
     }
 
     /// Whether it is an object.
+    #[inline]
     pub fn is_object(self) -> bool {
-        self.shape() == Shape::Object
+        matches!(self.0.first(), Some(Token::Object { .. }))
+    }
+
+    /// Whether it is an array.
+    #[inline]
+    pub fn is_array(self) -> bool {
+        matches!(self.0.first(), Some(Token::Array { .. }))
     }
 
     /// The members of an object, repeated keys and all; none of anything else.

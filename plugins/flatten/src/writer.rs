@@ -16,31 +16,42 @@ pub(crate) use key;
 /// Appends bytes as they are.
 #[inline]
 pub fn raw(out: &mut Vec<u8>, bytes: &[u8]) {
-    if bytes.len() > 256 {
-        out.extend_from_slice(bytes);
-        return;
+    match bytes.len() {
+        16..=256 => {
+            let (chunks, tail) = bytes.as_chunks::<16>();
+            for chunk in chunks {
+                out.extend_from_slice(chunk);
+            }
+            if !tail.is_empty() {
+                overlapping::<16>(out, bytes, tail.len());
+            }
+        }
+        8..=15 => halves::<8>(out, bytes),
+        4..=7 => halves::<4>(out, bytes),
+        0..=3 => {
+            for byte in bytes {
+                out.push(*byte);
+            }
+        }
+        _ => out.extend_from_slice(bytes),
     }
-    let (chunks, tail) = bytes.as_chunks::<16>();
-    for chunk in chunks {
-        out.extend_from_slice(chunk);
-    }
-    short(out, tail);
 }
 
-/// Appends fewer than sixteen bytes.
+/// Appends N to 2N bytes: the first N, then the last N.
 #[inline]
-fn short(out: &mut Vec<u8>, bytes: &[u8]) {
-    let mut rest = bytes;
-    if let Some((head, tail)) = rest.split_first_chunk::<8>() {
+fn halves<const N: usize>(out: &mut Vec<u8>, bytes: &[u8]) {
+    if let Some(head) = bytes.first_chunk::<N>() {
         out.extend_from_slice(head);
-        rest = tail;
+        overlapping::<N>(out, bytes, bytes.len() - N);
     }
-    if let Some((head, tail)) = rest.split_first_chunk::<4>() {
-        out.extend_from_slice(head);
-        rest = tail;
-    }
-    for byte in rest {
-        out.push(*byte);
+}
+
+/// Appends the last `missing` bytes, at most N, where those before them stand in `out` already.
+#[inline]
+fn overlapping<const N: usize>(out: &mut Vec<u8>, bytes: &[u8], missing: usize) {
+    if let Some(tail) = bytes.last_chunk::<N>() {
+        out.truncate(out.len() + missing - N);
+        out.extend_from_slice(tail);
     }
 }
 
@@ -55,24 +66,55 @@ pub fn string(out: &mut Vec<u8>, text: &str) {
 /// Appends the inside of a string.
 #[inline]
 pub fn escaped(out: &mut Vec<u8>, text: &str) {
-    let (chunks, tail) = text.as_bytes().as_chunks::<16>();
-    for chunk in chunks {
-        if chunk.iter().fold(false, |found, byte| found | needs_escape(*byte)) {
-            escape(out, chunk);
-        } else {
-            out.extend_from_slice(chunk);
+    let bytes = text.as_bytes();
+    if is_plain(bytes) {
+        raw(out, bytes);
+    } else {
+        for chunk in bytes.chunks(16) {
+            if is_plain(chunk) {
+                raw(out, chunk);
+            } else {
+                escape(out, chunk);
+            }
         }
     }
-    if tail.iter().fold(false, |found, byte| found | needs_escape(*byte)) {
-        escape(out, tail);
-    } else {
-        short(out, tail);
+}
+
+/// Whether nothing needs an escape.
+#[inline]
+fn is_plain(bytes: &[u8]) -> bool {
+    let (chunks, tail) = bytes.as_chunks::<16>();
+    if tail.is_empty() || !chunks.is_empty() {
+        // Lane by lane, which becomes a few vector instructions a chunk.
+        let mut found = [false; 16];
+        for chunk in chunks.iter().chain(bytes.last_chunk::<16>()) {
+            for (found, byte) in found.iter_mut().zip(chunk) {
+                *found |= needs_escape(*byte);
+            }
+        }
+        return found == [false; 16];
+    }
+    match (tail.first_chunk::<8>(), tail.last_chunk::<8>()) {
+        (Some(head), Some(last)) => !eight_need_escape(*head) && !eight_need_escape(*last),
+        _ => !tail.iter().fold(false, |found, byte| found | needs_escape(*byte)),
     }
 }
 
 #[inline]
 fn needs_escape(byte: u8) -> bool {
     byte < 0x20 || byte == b'"' || byte == b'\\'
+}
+
+/// The same of eight bytes at once: a byte that does leaves its top bit set.
+#[inline]
+fn eight_need_escape(bytes: [u8; 8]) -> bool {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let bytes = u64::from_le_bytes(bytes);
+    let is_zero = |bytes: u64| bytes.wrapping_sub(ONES) & !bytes;
+    let is_control = bytes.wrapping_sub(ONES * 0x20) & !bytes;
+    let is_quote = is_zero(bytes ^ (ONES * b'"' as u64));
+    let is_backslash = is_zero(bytes ^ (ONES * b'\\' as u64));
+    (is_control | is_quote | is_backslash) & (ONES * 0x80) != 0
 }
 
 fn escape(out: &mut Vec<u8>, bytes: &[u8]) {
@@ -135,6 +177,22 @@ mod tests {
             let mut out = Vec::new();
             string(&mut out, text);
             assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn strings_of_every_length() {
+        for len in 0..300 {
+            let plain: String = ('a'..='z').cycle().take(len).collect();
+            for at in 0..len {
+                for special in ["\"", "\\", "\u{1f}", " ", "\u{7f}"] {
+                    let mut text = plain.clone();
+                    text.replace_range(at..=at, special);
+                    let mut out = b"before".to_vec();
+                    string(&mut out, &text);
+                    assert_eq!(out.strip_prefix(b"before"), Some(serde_json::to_vec(&text).unwrap().as_slice()));
+                }
+            }
         }
     }
 
