@@ -11,3 +11,7 @@ mod model;
 /// What `flatten` makes of messages.
 #[cfg(test)]
 mod flatten;
+
+/// Every error of a pipeline file and its remedy.
+#[cfg(test)]
+mod validate;

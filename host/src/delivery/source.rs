@@ -146,7 +146,10 @@ impl Source {
                     self.stage.set_problem(None);
                     self.hand_out(handed, events).await;
                 }
-                Ok(Reading::Idle(wait)) => self.pause(handed, wait).await,
+                Ok(Reading::Idle(wait)) => {
+                    self.stage.set_problem(None);
+                    self.pause(handed, wait).await;
+                }
                 Ok(Reading::Finished) => return Ok(End::Finished),
                 Err(Failure::Retry(Later { reason, after })) => {
                     self.stage.metrics.errors(ErrorType::Retry).inc();

@@ -219,7 +219,7 @@ impl<'a> Violations<'a, '_, '_> {
     }
 
     fn none_of(&mut self, field: &str, node: &Node, options: &[Json]) {
-        let literals: Vec<String> = options.iter().filter_map(|option| schema::literal(option)).collect();
+        let literals: Vec<String> = options.iter().filter_map(schema::literal).collect();
         let shown = literals.iter().map(|literal| format!("`{literal}`")).collect::<Vec<_>>().join(", ");
         let message = format!("{} is none of {shown}", self.report.quote(&node.span));
         let given = match &node.value {

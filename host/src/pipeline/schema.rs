@@ -32,10 +32,12 @@ impl<'s> Schema<'s> {
         Schema { root: self.root, here: self.forms().into_iter().find_map(|form| form.get("items")) }
     }
 
-    /// The names of the properties.
+    /// The names of the properties, sorted.
     pub fn names(&self) -> Vec<String> {
         let objects = self.forms().into_iter().filter_map(|form| form.get("properties")?.as_object());
-        objects.flat_map(|properties| properties.keys().cloned()).collect()
+        let mut names: Vec<String> = objects.flat_map(|properties| properties.keys().cloned()).collect();
+        names.sort();
+        names
     }
 
     pub fn description(&self) -> Option<&'s str> {

@@ -2,7 +2,7 @@
 
 use expect_test::expect;
 
-use super::{Case, Mend, check, valid_but};
+use super::{Case, Mend, check, sink_with, valid_but};
 
 #[test]
 fn a_missing_grant() {
@@ -94,7 +94,10 @@ documents = { plugin = "file-sink", inputs = ["flatten"] }"#,
 #[test]
 fn an_unknown_grant() {
     check([
-        Case { file: valid_but("grants.objects", "grants.object"), mend: Mend::Edit, expected: expect![[r#"
+        Case {
+            file: valid_but("grants.objects", "grants.object"),
+            mend: Mend::Edit,
+            expected: expect![[r#"
               × sinks.documents.grants.object: unknown grant
                 ╭─[pipelines/my.toml:15:8]
              14 │ inputs = ["flatten"]
@@ -104,8 +107,12 @@ fn an_unknown_grant() {
               help: write `objects`
 
             pipelines/my.toml: 1 error
-        "#]] },
-        Case { file: valid_but("grants.objects", "grants.bucket"), mend: Mend::Edit, expected: expect![[r#"
+        "#]],
+        },
+        Case {
+            file: valid_but("grants.objects", "grants.bucket"),
+            mend: Mend::Edit,
+            expected: expect![[r#"
               × sinks.documents.grants.bucket: unknown grant
                 ╭─[pipelines/my.toml:15:8]
              14 │ inputs = ["flatten"]
@@ -115,7 +122,8 @@ fn an_unknown_grant() {
               help: write `objects`
 
             pipelines/my.toml: 1 error
-        "#]] },
+        "#]],
+        },
         Case {
             file: valid_but(
                 r#"plugin = "flatten""#,
@@ -137,24 +145,20 @@ grants.queue = "file:inbox.queue""#,
             "#]],
         },
         Case {
-            file: valid_but(
-                "grants.objects",
-                r#"grants.bucket = "file:x"
-grants.objects"#,
-            ),
+            file: sink_with(r#"grants.bucket = "file:x""#),
             mend: Mend::Edit,
             expected: expect![[r#"
-                  × sinks.documents.grants.bucket: unknown grant
-                    ╭─[pipelines/my.toml:15:8]
-                 14 │ inputs = ["flatten"]
-                 15 │ grants.bucket = "file:x"
-                    ·        ──────
-                 16 │ grants.objects = "file:documents"
-                    ╰────
-                  help: remove it; known here: `objects`
+              × sinks.documents.grants.bucket: unknown grant
+                ╭─[pipelines/my.toml:15:8]
+             14 │ inputs = ["flatten"]
+             15 │ grants.bucket = "file:x"
+                ·        ──────
+             16 │ grants.objects = "file:documents"
+                ╰────
+              help: remove it; known here: `objects`
 
-                pipelines/my.toml: 1 error
-            "#]],
+            pipelines/my.toml: 1 error
+        "#]],
         },
     ]);
 }
@@ -252,7 +256,10 @@ fn a_bare_path() {
 
 #[test]
 fn an_empty_address() {
-    check([Case { file: valid_but(r#""file:inbox.queue""#, r#""file:""#), mend: Mend::Edit, expected: expect![[r#"
+    check([Case {
+        file: valid_but(r#""file:inbox.queue""#, r#""file:""#),
+        mend: Mend::Edit,
+        expected: expect![[r#"
           × sources.inbox.grants.queue: "file:" is no address of a queue; this version supports `file:`
            ╭─[pipelines/my.toml:6:16]
          5 │ plugin = "queue-source"
@@ -263,13 +270,17 @@ fn an_empty_address() {
           help: write `"file:inbox.queue"`
 
         pipelines/my.toml: 1 error
-    "#]] }]);
+    "#]],
+    }]);
 }
 
 #[test]
 fn a_wrong_form() {
     check([
-        Case { file: valid_but(r#""file:inbox.queue""#, "3"), mend: Mend::Edit, expected: expect![[r#"
+        Case {
+            file: valid_but(r#""file:inbox.queue""#, "3"),
+            mend: Mend::Edit,
+            expected: expect![[r#"
               × sources.inbox.grants.queue: found an integer, wanted a string or a table with `url`
                ╭─[pipelines/my.toml:6:16]
              5 │ plugin = "queue-source"
@@ -280,7 +291,8 @@ fn a_wrong_form() {
               help: write `"file:inbox.queue"`
 
             pipelines/my.toml: 1 error
-        "#]] },
+        "#]],
+        },
         Case {
             file: valid_but(r#""file:inbox.queue""#, "{ visibility_secs = 30 }"),
             mend: Mend::Edit,
@@ -381,7 +393,7 @@ fn a_wrong_form() {
         },
         Case {
             file: valid_but(r#"grants.objects = "file:documents""#, r#"grants = "file:documents""#),
-            mend: Mend::Replace(r#""file:documents""#, r#"{ objects = "file:documents" }"#),
+            mend: Mend::Edit,
             expected: expect![[r#"
                   × sinks.documents.grants: found a string, wanted a table
                     ╭─[pipelines/my.toml:15:10]
@@ -389,7 +401,7 @@ fn a_wrong_form() {
                  15 │ grants = "file:documents"
                     ·          ────────────────
                     ╰────
-                  help: write `{ queue = "file:inbox.queue" }`
+                  help: write `{ objects = "file:documents" }`
 
                 pipelines/my.toml: 1 error
             "#]],

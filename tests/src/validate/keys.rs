@@ -11,16 +11,16 @@ fn an_unknown_key() {
             file: valid_but("grants.objects", "grant.objects"),
             mend: Mend::Edit,
             expected: expect![[r#"
-                  × sinks.documents.grant: unknown key
-                    ╭─[pipelines/my.toml:15:1]
-                 14 │ inputs = ["flatten"]
-                 15 │ grant.objects = "file:documents"
-                    · ─────
-                    ╰────
-                  help: write `grants`
+              × sinks.documents.grant: unknown key
+                ╭─[pipelines/my.toml:15:1]
+             14 │ inputs = ["flatten"]
+             15 │ grant.objects = "file:documents"
+                · ─────
+                ╰────
+              help: write `grants`
 
-                pipelines/my.toml: 1 error
-            "#]],
+            pipelines/my.toml: 1 error
+        "#]],
         },
         Case {
             file: valid_but("plugin = \"flatten\"", "plugin = \"./redact.wasm\"\noption.field = \"user\""),
@@ -112,7 +112,10 @@ batch = { max_event = 10 }"#,
 #[test]
 fn an_unknown_key_like_no_other() {
     check([
-        Case { file: valid_but(r#"data_dir = "data""#, r#"colour = "blue""#), mend: Mend::Edit, expected: expect![[r#"
+        Case {
+            file: valid_but(r#"data_dir = "data""#, r#"colour = "blue""#),
+            mend: Mend::Edit,
+            expected: expect![[r#"
               × colour: unknown key
                ╭─[pipelines/my.toml:2:1]
              1 │ 
@@ -123,7 +126,8 @@ fn an_unknown_key_like_no_other() {
               help: remove it; known here: `data_dir`, `dead_letter`, `limits`, `api`, `sources`, `transforms`, `sinks`
 
             pipelines/my.toml: 1 error
-        "#]] },
+        "#]],
+        },
         Case {
             file: valid_but(
                 r#"inputs = ["inbox"]"#,
@@ -306,7 +310,10 @@ batch = { max_events = 1 }"#,
 
 #[test]
 fn a_name_twice() {
-    check([Case { file: valid_but("[sinks.documents]", "[sinks.flatten]"), mend: Mend::Edit, expected: expect![[r#"
+    check([Case {
+        file: valid_but("[sinks.documents]", "[sinks.flatten]"),
+        mend: Mend::Edit,
+        expected: expect![[r#"
           × sinks.flatten: the name `flatten` is taken by a transform
             ╭─[pipelines/my.toml:12:8]
          11 │ 
@@ -317,7 +324,8 @@ fn a_name_twice() {
           help: write `flatten-sink`
 
         pipelines/my.toml: 1 error
-    "#]] }]);
+    "#]],
+    }]);
 }
 
 #[test]
@@ -343,7 +351,10 @@ fn a_name_with_other_characters() {
 #[test]
 fn no_stage() {
     check([
-        Case { file: String::new(), mend: Mend::Edit, expected: expect![[r#"
+        Case {
+            file: String::new(),
+            mend: Mend::Edit,
+            expected: expect![[r#"
               × the file declares no stage
                ╭─[pipelines/my.toml:1:1]
                ╰────
@@ -358,10 +369,13 @@ fn no_stage() {
                     inputs = ["inbox"]
                     grants.console = "stdout"
 
-
             pipelines/my.toml: 1 error
-        "#]] },
-        Case { file: "data_dir = \"data\"".to_owned(), mend: Mend::Edit, expected: expect![[r#"
+        "#]],
+        },
+        Case {
+            file: "data_dir = \"data\"".to_owned(),
+            mend: Mend::Edit,
+            expected: expect![[r#"
               × the file declares no stage
                ╭─[pipelines/my.toml:1:18]
              1 │ data_dir = "data"
@@ -377,8 +391,8 @@ fn no_stage() {
                     inputs = ["inbox"]
                     grants.console = "stdout"
 
-
             pipelines/my.toml: 1 error
-        "#]] },
+        "#]],
+        },
     ]);
 }

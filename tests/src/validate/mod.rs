@@ -69,6 +69,11 @@ fn valid_but(from: &str, to: &str) -> String {
     replace(VALID, from, to)
 }
 
+/// `VALID` with more lines in its sink, from line 15 on.
+fn sink_with(lines: &str) -> String {
+    valid_but("grants.objects", &format!("{lines}\ngrants.objects"))
+}
+
 fn replace(text: &str, from: &str, to: &str) -> String {
     assert_eq!(text.matches(from).count(), 1, "`{from}` must be once in the file:\n{text}");
     text.replacen(from, to, 1)

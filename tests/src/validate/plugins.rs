@@ -11,12 +11,7 @@ use super::{Case, Mend, check, check_in, valid_but};
 fn a_name_that_is_not_shipped() {
     check([
         Case {
-            file: valid_but(
-                r#""flatten"
-inputs"#,
-                r#""flaten"
-inputs"#,
-            ),
+            file: valid_but(r#"plugin = "flatten""#, r#"plugin = "flaten""#),
             mend: Mend::Edit,
             expected: expect![[r#"
                   × transforms.flatten.plugin: "flaten": no plugin of this name is shipped with this host
@@ -32,12 +27,7 @@ inputs"#,
             "#]],
         },
         Case {
-            file: valid_but(
-                r#""flatten"
-inputs"#,
-                r#""redact"
-inputs"#,
-            ),
+            file: valid_but(r#"plugin = "flatten""#, r#"plugin = "redact""#),
             mend: Mend::Replace(
                 r#""redact""#,
                 r#""./redact.wasm"
@@ -62,12 +52,7 @@ options.field = "user""#,
 #[test]
 fn a_missing_file() {
     check([Case {
-        file: valid_but(
-            r#""flatten"
-inputs"#,
-            r#""./mine.wasm"
-inputs"#,
-        ),
+        file: valid_but(r#"plugin = "flatten""#, r#"plugin = "./mine.wasm""#),
         mend: Mend::World(|world| {
             world.plugins.insert(file("mine.wasm"), Ok(facts(Kind::Transform, None, &[])));
         }),
@@ -158,7 +143,9 @@ fn an_unusable_component() {
     let import = || "acme:db/query".to_owned();
     let queue = || "rayline:stage/queue@0.1.0".to_owned();
     let problems = [
-        (PluginProblem::Unreadable { reason: "permission denied".to_owned() }, expect![[r#"
+        (
+            PluginProblem::Unreadable { reason: "permission denied".to_owned() },
+            expect![[r#"
               × transforms.flatten.plugin: "./mine.wasm": the file cannot be read: permission denied
                 ╭─[pipelines/my.toml:9:10]
               8 │ [transforms.flatten]
@@ -169,8 +156,11 @@ fn an_unusable_component() {
               help: let the user that runs rayline read the file
 
             pipelines/my.toml: 1 error
-        "#]]),
-        (PluginProblem::NotWasm, expect![[r#"
+        "#]],
+        ),
+        (
+            PluginProblem::NotWasm,
+            expect![[r#"
               × transforms.flatten.plugin: "./mine.wasm": the file is not WebAssembly
                 ╭─[pipelines/my.toml:9:10]
               8 │ [transforms.flatten]
@@ -181,8 +171,11 @@ fn an_unusable_component() {
               help: name a WebAssembly component; `rayline plugin build` makes one of a Rust crate
 
             pipelines/my.toml: 1 error
-        "#]]),
-        (PluginProblem::CoreModule, expect![[r#"
+        "#]],
+        ),
+        (
+            PluginProblem::CoreModule,
+            expect![[r#"
               × transforms.flatten.plugin: "./mine.wasm": the file is a WebAssembly module, not a component
                 ╭─[pipelines/my.toml:9:10]
               8 │ [transforms.flatten]
@@ -193,8 +186,11 @@ fn an_unusable_component() {
               help: make it a component: `rayline plugin build` does for a Rust crate
 
             pipelines/my.toml: 1 error
-        "#]]),
-        (PluginProblem::Broken { reason: reason() }, expect![[r#"
+        "#]],
+        ),
+        (
+            PluginProblem::Broken { reason: reason() },
+            expect![[r#"
               × transforms.flatten.plugin: "./mine.wasm": the component does not compile: unknown import
                 ╭─[pipelines/my.toml:9:10]
               8 │ [transforms.flatten]
@@ -205,8 +201,11 @@ fn an_unusable_component() {
               help: build it again, for example with `rayline plugin build`
 
             pipelines/my.toml: 1 error
-        "#]]),
-        (PluginProblem::NotAStage, expect![[r#"
+        "#]],
+        ),
+        (
+            PluginProblem::NotAStage,
+            expect![[r#"
               × transforms.flatten.plugin: "./mine.wasm": the component is no stage: it exports neither a source, nor a transform, nor a sink of rayline:stage
                 ╭─[pipelines/my.toml:9:10]
               8 │ [transforms.flatten]
@@ -217,8 +216,11 @@ fn an_unusable_component() {
               help: build it for the world `source`, `transform` or `sink` of rayline:stage@0.1.0
 
             pipelines/my.toml: 1 error
-        "#]]),
-        (PluginProblem::WitVersion { found: "0.2.0".to_owned() }, expect![[r#"
+        "#]],
+        ),
+        (
+            PluginProblem::WitVersion { found: "0.2.0".to_owned() },
+            expect![[r#"
               × transforms.flatten.plugin: "./mine.wasm": the component speaks rayline:stage 0.2.0, this host speaks 0.1.0
                 ╭─[pipelines/my.toml:9:10]
               8 │ [transforms.flatten]
@@ -229,8 +231,11 @@ fn an_unusable_component() {
               help: build it again with rayline:stage@0.1.0 or the SDK of this version
 
             pipelines/my.toml: 1 error
-        "#]]),
-        (PluginProblem::UnknownImport { import: import() }, expect![[r#"
+        "#]],
+        ),
+        (
+            PluginProblem::UnknownImport { import: import() },
+            expect![[r#"
               × transforms.flatten.plugin: "./mine.wasm": the component imports `acme:db/query`, which is no capability of this host
                 ╭─[pipelines/my.toml:9:10]
               8 │ [transforms.flatten]
@@ -241,8 +246,11 @@ fn an_unusable_component() {
               help: build it without this import; the capabilities are `queue`, `objects`, `console`, `log`, `clock`
 
             pipelines/my.toml: 1 error
-        "#]]),
-        (PluginProblem::ImportWithoutBinding { import: queue(), capability: Capability::Queue }, expect![[r#"
+        "#]],
+        ),
+        (
+            PluginProblem::ImportWithoutBinding { import: queue(), capability: Capability::Queue },
+            expect![[r#"
               × transforms.flatten.plugin: "./mine.wasm": the component imports `rayline:stage/queue@0.1.0`, but its `describe` lists no binding of the capability `queue`
                 ╭─[pipelines/my.toml:9:10]
               8 │ [transforms.flatten]
@@ -253,8 +261,11 @@ fn an_unusable_component() {
               help: build it with a binding of the capability `queue` in its `describe`, or without this import
 
             pipelines/my.toml: 1 error
-        "#]]),
-        (PluginProblem::Trap { reason: "unreachable".to_owned() }, expect![[r#"
+        "#]],
+        ),
+        (
+            PluginProblem::Trap { reason: "unreachable".to_owned() },
+            expect![[r#"
               × transforms.flatten.plugin: "./mine.wasm": the component trapped in `describe`: unreachable
                 ╭─[pipelines/my.toml:9:10]
               8 │ [transforms.flatten]
@@ -265,8 +276,11 @@ fn an_unusable_component() {
               help: use another build of the plugin; its `describe` must depend on nothing and answer as wit/stage.wit says
 
             pipelines/my.toml: 1 error
-        "#]]),
-        (PluginProblem::BadDescription { reason: "no JSON".to_owned() }, expect![[r#"
+        "#]],
+        ),
+        (
+            PluginProblem::BadDescription { reason: "no JSON".to_owned() },
+            expect![[r#"
               × transforms.flatten.plugin: "./mine.wasm": what the component's `describe` says cannot be used: no JSON
                 ╭─[pipelines/my.toml:9:10]
               8 │ [transforms.flatten]
@@ -277,10 +291,11 @@ fn an_unusable_component() {
               help: use another build of the plugin; its `describe` must depend on nothing and answer as wit/stage.wit says
 
             pipelines/my.toml: 1 error
-        "#]]),
+        "#]],
+        ),
     ];
     for (problem, expected) in problems {
-        let file_text = valid_but("\"flatten\"\ninputs", "\"./mine.wasm\"\ninputs");
+        let file_text = valid_but("plugin = \"flatten\"", "plugin = \"./mine.wasm\"");
         let mut world = World::new();
         world.plugins.insert(file("mine.wasm"), Err(problem));
         check_in(

@@ -2,17 +2,12 @@
 
 use expect_test::expect;
 
-use super::{Case, Mend, check, valid_but};
+use super::{Case, Mend, check, sink_with, valid_but};
 
 #[test]
 fn a_bare_string() {
     check([Case {
-        file: valid_but(
-            r#""flatten"
-inputs"#,
-            r#"flatten
-inputs"#,
-        ),
+        file: valid_but(r#"plugin = "flatten""#, "plugin = flatten"),
         mend: Mend::Edit,
         expected: expect![[r#"
               × a string stands in quotes
@@ -31,7 +26,10 @@ inputs"#,
 
 #[test]
 fn a_bare_list() {
-    check([Case { file: valid_but(r#"["inbox"]"#, "inbox"), mend: Mend::Edit, expected: expect![[r#"
+    check([Case {
+        file: valid_but(r#"["inbox"]"#, "inbox"),
+        mend: Mend::Edit,
+        expected: expect![[r#"
           × a string stands in quotes
             ╭─[pipelines/my.toml:10:10]
           9 │ plugin = "flatten"
@@ -42,7 +40,8 @@ fn a_bare_list() {
           help: write `["inbox"]`
 
         pipelines/my.toml: 1 error
-    "#]] }]);
+    "#]],
+    }]);
 }
 
 #[test]
@@ -73,24 +72,20 @@ fn no_value() {
 #[test]
 fn a_boolean_in_upper_case() {
     check([Case {
-        file: valid_but(
-            "grants.objects",
-            r#"options.follow = True
-grants.objects"#,
-        ),
+        file: sink_with("options.follow = True"),
         mend: Mend::Edit,
         expected: expect![[r#"
-              × a boolean is written in lower case
-                ╭─[pipelines/my.toml:15:18]
-             14 │ inputs = ["flatten"]
-             15 │ options.follow = True
-                ·                  ────
-             16 │ grants.objects = "file:documents"
-                ╰────
-              help: write `true`
+          × a boolean is written in lower case
+            ╭─[pipelines/my.toml:15:18]
+         14 │ inputs = ["flatten"]
+         15 │ options.follow = True
+            ·                  ────
+         16 │ grants.objects = "file:documents"
+            ╰────
+          help: write `true`
 
-            pipelines/my.toml: 1 error
-        "#]],
+        pipelines/my.toml: 1 error
+    "#]],
     }]);
 }
 
@@ -133,7 +128,10 @@ fn unclosed_quotes() {
                 pipelines/my.toml: 1 error
             "#]],
         },
-        Case { file: valid_but(r#"data_dir = "data""#, "data_dir = 'data"), mend: Mend::Edit, expected: expect![[r#"
+        Case {
+            file: valid_but(r#"data_dir = "data""#, "data_dir = 'data"),
+            mend: Mend::Edit,
+            expected: expect![[r#"
               × the string is not closed
                ╭─[pipelines/my.toml:2:17]
              1 │ 
@@ -144,7 +142,8 @@ fn unclosed_quotes() {
               help: write `'` at its end
 
             pipelines/my.toml: 1 error
-        "#]] },
+        "#]],
+        },
     ]);
 }
 
@@ -170,7 +169,10 @@ fn a_backslash() {
 
 #[test]
 fn an_unclosed_header() {
-    check([Case { file: valid_but("[sinks.documents]", "[sinks.documents"), mend: Mend::Edit, expected: expect![[r#"
+    check([Case {
+        file: valid_but("[sinks.documents]", "[sinks.documents"),
+        mend: Mend::Edit,
+        expected: expect![[r#"
           × the table's name is not closed
             ╭─[pipelines/my.toml:12:17]
          11 │ 
@@ -181,7 +183,8 @@ fn an_unclosed_header() {
           help: write `]` after it
 
         pipelines/my.toml: 1 error
-    "#]] }]);
+    "#]],
+    }]);
 }
 
 #[test]
@@ -289,7 +292,10 @@ fn a_table_twice() {
 #[test]
 fn no_equals_sign() {
     check([
-        Case { file: valid_but(r#"data_dir = "data""#, r#"data_dir "data""#), mend: Mend::Edit, expected: expect![[r#"
+        Case {
+            file: valid_but(r#"data_dir = "data""#, r#"data_dir "data""#),
+            mend: Mend::Edit,
+            expected: expect![[r#"
               × `=` is missing
                ╭─[pipelines/my.toml:2:10]
              1 │ 
@@ -300,7 +306,8 @@ fn no_equals_sign() {
               help: write `=` between the key and its value
 
             pipelines/my.toml: 1 error
-        "#]] },
+        "#]],
+        },
         Case {
             file: valid_but(r#"data_dir = "data""#, r#"data_dir: "data""#),
             mend: Mend::Edit,
@@ -338,4 +345,65 @@ fn anything_else() {
             pipelines/my.toml: 1 error
         "#]],
     }]);
+}
+
+#[test]
+fn an_unclosed_table() {
+    check([Case {
+        file: valid_but(
+            "[sinks.documents]",
+            "[sinks]\ncopy = { plugin = \"print-sink\", inputs = [\"inbox\"], grants.console = \"stdout\"\n\n[sinks.documents]",
+        ),
+        mend: Mend::Edit,
+        expected: expect![[r#"
+              × the table is not closed
+                ╭─[pipelines/my.toml:13:78]
+             12 │ [sinks]
+             13 │ copy = { plugin = "print-sink", inputs = ["inbox"], grants.console = "stdout"
+                ·                                                                              ▲
+             14 │ 
+                ╰────
+              help: write `}` at its end
+
+            pipelines/my.toml: 1 error
+        "#]],
+    }]);
+}
+
+#[test]
+fn two_keys_in_one() {
+    check([
+        Case {
+            file: sink_with("batch = { max_bytes = 1 max_events = 2 }"),
+            mend: Mend::Edit,
+            expected: expect![[r#"
+              × another key begins here
+                ╭─[pipelines/my.toml:15:24]
+             14 │ inputs = ["flatten"]
+             15 │ batch = { max_bytes = 1 max_events = 2 }
+                ·                        ▲
+             16 │ grants.objects = "file:documents"
+                ╰────
+              help: write `,` after the value
+
+            pipelines/my.toml: 1 error
+        "#]],
+        },
+        Case {
+            file: sink_with("instances = 1 batch.max_events = 2"),
+            mend: Mend::Edit,
+            expected: expect![[r#"
+              × another key begins here
+                ╭─[pipelines/my.toml:15:14]
+             14 │ inputs = ["flatten"]
+             15 │ instances = 1 batch.max_events = 2
+                ·              ▲
+             16 │ grants.objects = "file:documents"
+                ╰────
+              help: begin a new line
+
+            pipelines/my.toml: 1 error
+        "#]],
+        },
+    ]);
 }

@@ -8,7 +8,7 @@ use rayline::pipeline::{Grant, Kind, ObjectsGrant, PluginRef, QueueGrant, render
 use serde_json::json;
 
 use super::world::{World, file};
-use super::{PATH, VALID, edited, validate, valid_but};
+use super::{PATH, VALID, edited, valid_but, validate};
 
 #[test]
 fn defaults() {
@@ -117,7 +117,8 @@ fn references() {
 instances = "${INSTANCES:-3}"
 batch = { max_events = "${EVENTS}", timeout_secs = "${SECS:-0.5}" }
 grants.objects"#;
-    let text = super::replace(&valid_but("grants.objects", options), "\"file:inbox.queue\"", "\"${file:/run/secrets/queue}\"");
+    let text =
+        super::replace(&valid_but("grants.objects", options), "\"file:inbox.queue\"", "\"${file:/run/secrets/queue}\"");
     let pipeline = validate(&text, &World::new()).unwrap();
     let sink = &pipeline.stages[2];
     let fields = ["500", "a-500", "${EVENTS}", "", "b"];
@@ -224,7 +225,8 @@ instances = "2"
           help: write `2`
 
         pipelines/my.toml: 8 errors
-    "#]].assert_eq(&render(&diagnostics, Path::new(PATH), text, false));
+    "#]]
+    .assert_eq(&render(&diagnostics, Path::new(PATH), text, false));
     let mended = edited(text, diagnostics);
     // The grant of a plugin whose name was wrong shows now.
     let left = validate(&mended, &world).map_err(|left| render(&left, Path::new(PATH), &mended, false));
