@@ -20,6 +20,8 @@ pub mod cli;
 pub mod delivery;
 pub mod engine;
 pub mod event;
+#[cfg(feature = "failpoints")]
+pub mod failpoint;
 pub mod grant;
 pub mod metrics;
 pub mod pipeline;

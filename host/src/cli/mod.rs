@@ -108,6 +108,8 @@ const fn concat_version() -> &'static str {
 
 /// Runs the command of the process's arguments.
 pub fn main() -> ExitCode {
+    #[cfg(feature = "failpoints")]
+    let _armed = fail::FailScenario::setup();
     let cli = Cli::parse();
     logs::init(cli.log_format, &cli.log);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {

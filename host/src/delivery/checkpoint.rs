@@ -87,7 +87,7 @@ impl CheckpointFile {
         let mut file = fs::File::create(&new)?;
         file.write_all(checkpoint.as_bytes())?;
         file.sync_all()?;
-        fail_point!("before-checkpoint-rename");
+        fail_point!("before-checkpoint-rename", |_| crate::failpoint::stay("before-checkpoint-rename"));
         fs::rename(&new, &self.0)?;
         fs::File::open(folder)?.sync_all()
     }

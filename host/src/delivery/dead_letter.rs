@@ -180,7 +180,7 @@ async fn write(store: &Store, letters: &[Letter]) {
         now.strftime("year=%Y/month=%m/day=%d/%H%M%S%.3f"),
         hex(&Sha256::digest(&content)).get(..16).unwrap_or_default()
     );
-    fail_point!("in-dead-letter-write");
+    fail_point!("in-dead-letter-write", |_| crate::failpoint::stay("in-dead-letter-write"));
     for wait in backoff(Duration::from_secs(1), Duration::from_secs(60)) {
         match store.put(&key, content.clone()).await {
             Ok(()) => {

@@ -208,7 +208,7 @@ impl Source {
             })
             .collect();
         drop(tickets);
-        fail_point!("after-receive", !claimed.is_empty(), |_| ());
+        fail_point!("after-receive", !claimed.is_empty(), |_| crate::failpoint::stay("after-receive"));
         stage.metrics.sent.inc_by(claimed.len() as u64);
         stage.metrics.sent_bytes.inc_by(bytes as u64);
         self.outlets.send(claimed).await;
@@ -249,7 +249,7 @@ impl Source {
         }
         self.stage.set_oldest(handed.readings.oldest());
         while !handed.untold.is_empty() {
-            fail_point!("before-settle");
+            fail_point!("before-settle", |_| crate::failpoint::stay("before-settle"));
             let count = handed.untold.len().min(SETTLE_AT_ONCE);
             match handed
                 .instance

@@ -268,7 +268,7 @@ impl Exits {
         events: Vec<Claimed>,
         exceptions: Vec<Exception>,
     ) -> (Vec<Claimed>, Option<(String, Option<Duration>)>) {
-        fail_point!(format!("after-write-{}", self.stage.name).as_str());
+        fail_point!(format!("after-write-{}", self.stage.name).as_str(), |_| crate::failpoint::stay("after-write"));
         let mut verdicts: Vec<Option<Verdict>> = std::iter::repeat_with(|| None).take(events.len()).collect();
         for exception in exceptions {
             if let Some(verdict) = verdicts.get_mut(exception.entry as usize) {
