@@ -25,8 +25,9 @@ impl Described {
         let reader = Reader::new(members, &Warnings::default());
         let arn = reader.text("executionArn").ok_or("execution has no executionArn")?;
         // The event has milliseconds where DescribeExecution has seconds.
-        let milliseconds = reader.get("startDate").and_then(json::number).is_some_and(|date| date > 1e11);
-        Ok(Described { arn, members: members.clone(), is_event: whole_event || milliseconds })
+        let in_millis = |key| reader.get(key).and_then(json::number).is_some_and(|date| date > 1e11);
+        let is_event = whole_event || in_millis("startDate") || in_millis("stopDate");
+        Ok(Described { arn, members: members.clone(), is_event })
     }
 
     pub fn reader(&self, warnings: &Warnings) -> Reader<'_> {

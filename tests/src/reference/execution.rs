@@ -258,7 +258,7 @@ impl<'a> Execution<'a> {
         let of_trace = of_trace.or_else(|| self.trace?.trace_id().cloned());
         let mut ids: Vec<String> = of_trace.into_iter().collect();
         ids.extend(self.described().and_then(|described| described.root(warnings)).filter(|root| !ids.contains(root)));
-        body.put("trace.w3c_id", ids.iter().filter_map(|id| id::w3c_id(id)).collect::<Vec<_>>());
+        body.put("trace.w3c_id", ids.first().and_then(|id| id::w3c_id(id)));
         body.put("trace.id", ids);
     }
 

@@ -139,7 +139,7 @@ impl MessageReader {
             if let (Some(collected_at), Some(sent_at_ms)) = (collected_at, self.sent_at_ms)
                 && collected_at.millis() - sent_at_ms > 10 * 60 * 1000
             {
-                self.reject("collected_at is more than 10 minutes after the message was sent", part);
+                self.reject("collected_at is more than 10 minutes after sent_at", part);
                 return None;
             }
             message.envelope = Some(Envelope {
@@ -274,12 +274,12 @@ fn segment_document(member: &Value) -> Result<Value, &'static str> {
     match object.get("Document").filter(|document| !document.is_null()) {
         Some(Value::String(text)) => match json::parse(text.as_bytes()) {
             Some(document @ Value::Object(_)) => Ok(document),
-            Some(_) => Err("segment document is not an object"),
-            None => Err("segment document is not JSON"),
+            Some(_) => Err("Document is not an object"),
+            None => Err("Document is not JSON"),
         },
         Some(document @ Value::Object(_)) => Ok(document.clone()),
-        Some(_) => Err("segment document is not an object"),
+        Some(_) => Err("Document is not an object"),
         None if ["id", "name", "start_time"].iter().any(|key| object.contains_key(*key)) => Ok(member.clone()),
-        None => Err("segment has no Document"),
+        None => Err("no Document"),
     }
 }

@@ -30,6 +30,7 @@ mod trace;
 
 use serde_json::{Map, Value};
 
+pub use id::sha256;
 pub use time::Micros;
 
 /// A raw message and what is known of it from outside.

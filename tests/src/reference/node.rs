@@ -60,7 +60,7 @@ impl Node {
             Position::Below { enclosing, depth } => (depth, Some(enclosing)),
         };
         if depth >= Self::LEVELS {
-            return vec![Rejection::new("nested beyond 256 levels", Some(value))];
+            return vec![Rejection::new("nesting beyond 256 levels", Some(value))];
         }
 
         let index = trace.nodes.len();
