@@ -11,14 +11,14 @@ class Redact(rayline.Transform):
     OPTIONS = {
         "type": "object",
         "properties": {
-            "field": {"type": "string", "description": "The field: its keys from the outside in, joined by dots."},
+            "field": {"type": "string", "description": "The field, as it stands in the body: `user.id`."},
             "replacement": {"type": "string", "description": "What stands in its place. `[redacted]` if absent."},
         },
         "required": ["field"],
     }
 
     def __init__(self, options, context):
-        *self.outer, self.field = options["field"].split(".")
+        self.field = options["field"]
         self.replacement = options.get("replacement", "[redacted]")
 
     def process(self, event):
@@ -26,12 +26,9 @@ class Redact(rayline.Transform):
             body = json.loads(event.body.decode(), parse_constant=not_json)
         except ValueError:
             raise rayline.Reject("the body is not JSON")
-        inner = body
-        for key in self.outer:
-            inner = inner.get(key) if isinstance(inner, dict) else None
-        if not isinstance(inner, dict) or self.field not in inner:
+        if not isinstance(body, dict) or self.field not in body:
             return [event]
-        inner[self.field] = self.replacement
+        body[self.field] = self.replacement
         text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
         return [replace(event, body=text.encode())]
 
