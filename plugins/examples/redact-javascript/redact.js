@@ -10,15 +10,14 @@ const redact = transform({
     type: "object",
     properties: {
       field: { type: "string", description: "The field, as it stands in the body: `user.id`." },
-      replacement: { type: "string", description: "What stands in its place. `[redacted]` if absent." },
     },
     required: ["field"],
   },
-  open({ field, replacement = "[redacted]" }) {
+  open({ field }) {
     return (event) => {
       const body = parse(event.body);
       if (!isObject(body) || !Object.hasOwn(body, field)) return [event];
-      body[field] = replacement;
+      body[field] = "[redacted]";
       return [{ ...event, body: new TextEncoder().encode(JSON.stringify(body)) }];
     };
   },

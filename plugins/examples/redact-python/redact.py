@@ -12,14 +12,12 @@ class Redact(rayline.Transform):
         "type": "object",
         "properties": {
             "field": {"type": "string", "description": "The field, as it stands in the body: `user.id`."},
-            "replacement": {"type": "string", "description": "What stands in its place. `[redacted]` if absent."},
         },
         "required": ["field"],
     }
 
     def __init__(self, options, context):
         self.field = options["field"]
-        self.replacement = options.get("replacement", "[redacted]")
 
     def process(self, event):
         try:
@@ -28,7 +26,7 @@ class Redact(rayline.Transform):
             raise rayline.Reject("the body is not JSON")
         if not isinstance(body, dict) or self.field not in body:
             return [event]
-        body[self.field] = self.replacement
+        body[self.field] = "[redacted]"
         text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
         return [replace(event, body=text.encode())]
 

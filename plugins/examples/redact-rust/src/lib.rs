@@ -5,8 +5,6 @@ use rayline_sdk::{Context, Event, Failure, NewEvent, Output, Transform};
 struct Redact {
     /// The field, as it stands in the body: `user.id`.
     field: String,
-    /// What stands in its place. `[redacted]` if absent.
-    replacement: Option<String>,
 }
 
 impl Transform for Redact {
@@ -18,15 +16,13 @@ impl Transform for Redact {
     }
 
     fn process(&mut self, event: &Event<'_>, out: &mut Output) -> Result<(), Failure> {
-        let mut body: serde_json::Value =
-            serde_json::from_slice(event.body).map_err(|_| Failure::reject("the body is not JSON"))?;
-        if let Some(field) = body.get_mut(&self.field) {
-            *field = self.replacement.as_deref().unwrap_or("[redacted]").into();
-            out.push(&NewEvent::like(event), body.to_string().as_bytes());
-        } else {
-            out.keep(event);
+        let body = serde_json::from_slice(event.body).map_err(|_| Failure::reject("the body is not JSON"));
+        let mut body: serde_json::Value = body?;
+        match body.get_mut(&self.field) {
+            Some(field) => *field = "[redacted]".into(),
+            None => return Ok(out.keep(event)),
         }
-        Ok(())
+        Ok(out.push(&NewEvent::like(event), body.to_string().as_bytes()))
     }
 }
 
