@@ -220,10 +220,13 @@ struct Worker {
     grant: QueueGrant,
 }
 
+/// Tells a request what became of its transaction.
+type Answer = Box<dyn FnOnce(Result<(), QueueError>)>;
+
 /// Requests that share a transaction: what to do once it is known whether it was committed.
 #[derive(Default)]
 struct Batch {
-    answers: Vec<Box<dyn FnOnce(Result<(), QueueError>)>>,
+    answers: Vec<Answer>,
     received: Vec<u64>,
     settled: Vec<u64>,
     error: Option<QueueError>,
