@@ -208,10 +208,9 @@ impl Body<'_> {
     #[inline]
     pub fn time(&mut self, key: &'static str, time: Option<Micros>) {
         if let Some(time) = time {
-            let text = self.calendar.rfc3339(time);
             self.raw(key.as_bytes());
             self.out.push(b'"');
-            self.out.extend_from_slice(&text);
+            self.out.extend_from_slice(self.calendar.rfc3339(time));
             self.out.push(b'"');
         }
     }

@@ -33,6 +33,8 @@ mod span;
 mod stage;
 mod stored;
 mod tally;
+#[cfg(test)]
+mod tests;
 mod time;
 mod trace;
 mod unit;

@@ -35,9 +35,6 @@ pub fn write<'t>(body: &mut Body<'_>, tree: &Tree<'t>, index: usize, node: &Node
     body.optional(key!("span.id"), node.id.as_deref());
     body.optional(key!("parent.id"), tree.parent_id(index));
     body.optional(key!("span.name"), node.name.as_deref());
-    if let Some(root) = tree.root(node) {
-        segment(body, tree, root);
-    }
     service(body, source.service);
     if !path.is_empty() {
         body.string(key!("xray.path"), path);
@@ -109,8 +106,8 @@ pub fn write<'t>(body: &mut Body<'_>, tree: &Tree<'t>, index: usize, node: &Node
     facts
 }
 
-/// What all nodes of a segment share.
-fn segment(body: &mut Body<'_>, tree: &Tree<'_>, root: &Root<'_>) {
+/// Appends what all nodes of a segment share.
+pub fn write_shared(body: &mut Body<'_>, tree: &Tree<'_>, root: &Root<'_>) {
     body.place(root.account.as_deref(), root.region.as_deref());
     if let Some(segment) = tree.nodes.get(root.node).filter(|node| node.kind == Kind::Segment) {
         body.optional(key!("service.name"), segment.name.as_deref());

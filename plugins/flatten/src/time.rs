@@ -92,28 +92,36 @@ pub fn index_time(timestamp: Micros, epoch: Option<Micros>) -> Micros {
     epoch.filter(|epoch| (epoch - timestamp).abs() <= 31 * DAY).unwrap_or(timestamp)
 }
 
-/// Writes times. It remembers the last day, since the times of a message share it.
+/// Writes times. It remembers the last one, since most documents have it twice, and so its day, which the times of a
+/// message share.
 pub struct Calendar {
-    day: i64,
-    text: [u8; 10],
+    time: Micros,
+    text: [u8; 27],
 }
 
 impl Calendar {
     pub fn new() -> Calendar {
-        Calendar { day: 0, text: *b"1970-01-01" }
+        Calendar { time: 0, text: *b"1970-01-01T00:00:00.000000Z" }
     }
 
     /// `yyyy-MM-dd`.
-    pub fn date(&mut self, time: Micros) -> [u8; 10] {
+    pub fn date(&self, time: Micros) -> [u8; 10] {
         let day = time.div_euclid(DAY);
-        if day != self.day {
-            *self = Calendar { day, text: date_text(day) };
-        }
-        self.text
+        let [y0, y1, y2, y3, _, m0, m1, _, d0, d1, ..] = self.text;
+        if day == self.time.div_euclid(DAY) { [y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1] } else { date_text(day) }
     }
 
     /// RFC 3339 in UTC with six decimals.
-    pub fn rfc3339(&mut self, time: Micros) -> [u8; 27] {
+    #[inline]
+    pub fn rfc3339(&mut self, time: Micros) -> &[u8; 27] {
+        if time != self.time {
+            let text = self.format(time);
+            *self = Calendar { time, text };
+        }
+        &self.text
+    }
+
+    fn format(&self, time: Micros) -> [u8; 27] {
         let [y0, y1, y2, y3, _, m0, m1, _, d0, d1] = self.date(time);
         let within = time.rem_euclid(DAY);
         let (seconds, micros) = ((within / 1_000_000) as u32, (within % 1_000_000) as u32);
@@ -179,7 +187,7 @@ mod tests {
         {
             let expected = jiff::Timestamp::from_second(second).unwrap().to_string().replace('Z', ".000001Z");
             let written = calendar.rfc3339(second * 1_000_000 + 1);
-            assert_eq!(std::str::from_utf8(&written).unwrap(), expected);
+            assert_eq!(std::str::from_utf8(written).unwrap(), expected);
         }
     }
 

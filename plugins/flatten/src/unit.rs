@@ -1,11 +1,11 @@
 //! All documents of a unit: what every one of them has (section 3), their ids, versions and index times (section 7).
 
-use crate::body::{Body, Times};
+use crate::body::{Body, Times, Warning};
 use crate::execution::{Counts, Subject};
 use crate::ids;
 use crate::json::Value;
 use crate::message::{Document, Unit};
-use crate::node::{Around, Tree};
+use crate::node::{Around, Root, Tree};
 use crate::part::Parts;
 use crate::span::{self, Facts};
 use crate::stored;
@@ -78,6 +78,7 @@ impl<'t> Writing<'_, 't> {
     fn nodes(&self, tools: &mut Tools, out: &mut impl Output) -> Vec<Facts<'t>> {
         let mut facts = Vec::with_capacity(self.tree.nodes.len());
         let mut path = Path::default();
+        let mut shared = Shared::default();
         for (index, node) in self.tree.nodes.iter().enumerate() {
             path.enter(node.depth, node.name.as_deref());
             let Some(root) = self.tree.root(node).filter(|_| node.stands_for == index) else {
@@ -85,9 +86,12 @@ impl<'t> Writing<'_, 't> {
                 continue;
             };
             let trace_id = root.trace_id.as_deref();
+            if shared.root != Some(node.root) {
+                shared = self.shared(node.root, root, tools);
+            }
             let mut body = self.begin(node.kind.as_str(), tools, out);
-            body.warnings.extend(node.warnings.iter().cloned());
-            trace_ids(&mut body, trace_id);
+            body.raw(&shared.fields);
+            body.warnings.extend(node.warnings.iter().chain(&shared.warnings).cloned());
             let collected_at = self.unit.collected_at;
             body.times(node.timestamp, Times { start: node.start, end: node.end, duration: None, collected_at });
             body.string(key!("event.outcome"), node.outcome());
@@ -102,6 +106,15 @@ impl<'t> Writing<'_, 't> {
             self.finish(node.kind.as_str(), time::index_time(node.timestamp, root.epoch), version, tools, out);
         }
         facts
+    }
+
+    fn shared(&self, index: usize, root: &Root<'t>, tools: &mut Tools) -> Shared {
+        let mut shared = Shared { root: Some(index), ..Shared::default() };
+        let (out, warnings) = (&mut shared.fields, &mut shared.warnings);
+        let mut body = Body { out, calendar: &mut tools.calendar, warnings };
+        trace_ids(&mut body, root.trace_id.as_deref());
+        span::write_shared(&mut body, self.tree, root);
+        shared
     }
 
     /// Returns what was said of executions that have no time at all.
@@ -229,6 +242,14 @@ impl<'t> Writing<'_, 't> {
             }
         }
     }
+}
+
+/// What all nodes of a segment document share.
+#[derive(Default)]
+struct Shared {
+    root: Option<usize>,
+    fields: Vec<u8>,
+    warnings: Vec<Warning>,
 }
 
 /// The beginning of every document: what all of a unit share.

@@ -13,6 +13,11 @@ pub fn write(level: Level, message: &str, fields: &[(&str, &str)]) {
     host::write(level, message, &fields);
 }
 
+/// [`write()`] at level trace.
+pub fn trace(message: &str, fields: &[(&str, &str)]) {
+    write(Level::Trace, message, fields);
+}
+
 /// [`write()`] at level debug.
 pub fn debug(message: &str, fields: &[(&str, &str)]) {
     write(Level::Debug, message, fields);

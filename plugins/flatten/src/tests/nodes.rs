@@ -1,0 +1,94 @@
+//! Segments and subsegments.
+
+use serde_json::{Value, json};
+
+use super::{flatten, message};
+
+/// The one document of a segment, without the fields of section 3 that say nothing about it.
+fn segment(members: &str) -> Value {
+    let payload = format!("{{\"id\":\"a\",\"start_time\":1{members}}}");
+    let mut out = flatten(payload.as_bytes());
+    assert_eq!(out.rejected, []);
+    out.documents.remove(0).body
+}
+
+#[test]
+fn coercions() {
+    for (members, field, expected, warning) in [
+        (r#","name":5"#, "span.name", json!("5"), None),
+        (r#","name":true"#, "span.name", json!("true"), None),
+        (r#","name":{}"#, "span.name", Value::Null, Some("dropped:name")),
+        (r#","name":"x","name":"""#, "span.name", Value::Null, None),
+        (r#","end_time":"2.5""#, "event.end", json!("1970-01-01T00:00:02.500000Z"), Some("time_string")),
+        (r#","end_time":-1"#, "event.end", Value::Null, Some("dropped:end_time")),
+        (r#","end_time":1e20"#, "event.end", Value::Null, Some("dropped:end_time")),
+        (r#","end_time":0"#, "event.duration", json!(0), Some("negative_duration")),
+        (r#","end_time":1.0000005"#, "event.duration", json!(1000), None),
+        (r#","http":{"response":{"status":"861"}}"#, "http.response.status_code", json!(861), None),
+        (r#","http":{"response":{"status":2e2}}"#, "http.response.status_code", json!(200), None),
+        (
+            r#","http":{"response":{"status":1e12}}"#,
+            "http.response.status_code",
+            Value::Null,
+            Some("dropped:http.response.status"),
+        ),
+        (r#","http":{"response":{"content_length":-1}}"#, "http.response.body.bytes", Value::Null, None),
+        (r#","http":5"#, "url.full", Value::Null, Some("dropped:http")),
+        (r#","http":{"request":{"method":"get"}}"#, "http.request.method", json!("GET"), None),
+        (r#","http":{"request":{"client_ip":"::1"}}"#, "client.ip", json!("::1"), None),
+        (r#","http":{"request":{"client_ip":"1.2.3.4, 5.6.7.8"}}"#, "client.address", json!("1.2.3.4, 5.6.7.8"), None),
+        (r#","fault":"true""#, "xray.fault", json!(true), None),
+        (r#","fault":1"#, "xray.fault", Value::Null, Some("dropped:fault")),
+        (r#","fault":false"#, "xray.fault", Value::Null, None),
+        (r#","aws":{"account_id":"12"}"#, "cloud.account.id", json!("12"), Some("account_not_12_digits")),
+        (r#","aws":{"x":null,"y":[null],"":1}"#, "aws.extra", json!({"y": [null]}), None),
+        (r#","aws":{"ec2":3}"#, "cloud.instance.id", Value::Null, Some("dropped:aws.ec2")),
+        (
+            r#","annotations":{"a":1,"b":[],"c":null}"#,
+            "xray.annotations",
+            json!({"a": 1}),
+            Some("dropped:annotations.b"),
+        ),
+        (r#","annotations":{"b":false,"a":1.50}"#, "xray.annotation_kv", json!(["a=1.5", "b=false"]), None),
+        (r#","precursor_ids":["x",{},null,1]"#, "xray.precursor_ids", json!(["x", "1"]), Some("dropped:precursor_ids")),
+        (r#","links":[{"trace_id":"t","id":"i"},{"id":"j"}]"#, "xray.links.id", json!(["i", "j"]), None),
+        (r#","subsegments":{}"#, "span.id", json!("a"), Some("dropped:subsegments")),
+        (r#","metadata":{}"#, "xray.metadata", Value::Null, None),
+        (r#","metadata":{"a":"\ud800"}"#, "xray.metadata", json!({"a": "\u{fffd}"}), None),
+        (r#","origin":"AWS::Lambda::Function""#, "faas.coldstart", json!(false), None),
+    ] {
+        let document = segment(members);
+        assert_eq!(document.get(field).unwrap_or(&Value::Null), &expected, "{members}");
+        let warnings = document.get("xray.parse.warnings").cloned().unwrap_or(json!([]));
+        assert_eq!(warnings, warning.map_or(json!([]), |warning| json!([warning])), "{members}");
+    }
+}
+
+#[test]
+fn one_node_twice_is_one_document() {
+    let running = json!({"id": "a", "name": "n", "start_time": 1, "trace_id": "t", "in_progress": true});
+    let ended = json!({"id": "a", "name": "n", "start_time": 1, "trace_id": "t", "end_time": 3});
+    for list in [json!([running, ended]), json!([ended, running])] {
+        let out = message(list);
+        let document = &out.documents[0];
+        assert_eq!(document.body["event.end"], "1970-01-01T00:00:03.000000Z");
+        assert_eq!(document.body["xray.parse.warnings"], json!(["duplicate"]));
+        assert_eq!(document.version, (1 << 43) | 3000);
+        assert_eq!(out.documents.iter().filter(|document| document.kind == "segment").count(), 1);
+    }
+}
+
+#[test]
+fn different_nodes_of_one_id_are_numbered() {
+    let late = json!({"id": "a", "name": "b", "start_time": 2, "trace_id": "t", "parent_id": "p"});
+    let early = json!({"id": "a", "name": "z", "start_time": 1, "trace_id": "t", "parent_id": "p"});
+    for list in [json!([late, early]), json!([early, late])] {
+        let mut ids: Vec<_> = message(list)
+            .documents
+            .iter()
+            .map(|document| (document.id.clone(), document.body["span.name"].clone()))
+            .collect();
+        ids.sort_by(|a, b| a.0.cmp(&b.0));
+        assert_eq!(ids, [("t:a".into(), json!("z")), ("t:a:2".into(), json!("b"))]);
+    }
+}
