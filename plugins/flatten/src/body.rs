@@ -135,11 +135,11 @@ impl Body<'_> {
         self.out.push(b']');
     }
 
-    /// Texts from the source: the elements of an array, each through `pick`.
-    pub fn texts<'t>(&mut self, field: Field, array: Option<Value<'t>>, pick: impl Fn(Value<'t>) -> Option<Value<'t>>) {
+    /// Texts from the source.
+    pub fn texts<'t>(&mut self, field: Field, values: impl Iterator<Item = Option<Value<'t>>>) {
         let mut open = false;
-        for element in array.into_iter().flat_map(Value::elements) {
-            let Some(text) = self.read_text(field.dropped, pick(element)) else { continue };
+        for value in values {
+            let Some(text) = self.read_text(field.dropped, value) else { continue };
             if open {
                 self.out.push(b',');
             } else {
@@ -154,22 +154,26 @@ impl Body<'_> {
         }
     }
 
-    /// Texts from the source: one member of each object of an array.
-    pub fn texts_of(&mut self, field: Field, dropped: &'static str, array: Value<'_>, key: &str) {
-        if array.elements().any(|element| !element.is_object()) {
+    /// The objects of an array, or a warning if it has other elements.
+    pub fn objects<'t>(
+        &mut self,
+        dropped: &'static str,
+        array: Value<'t>,
+    ) -> impl Iterator<Item = Value<'t>> + Clone + use<'t> {
+        if array.elements().any(|element| !element.is_object() && !element.is_null()) {
             self.warnings.push(Cow::Borrowed(dropped));
         }
-        self.texts(field, Some(array), |element| element.get(key));
+        array.elements().filter(|element| element.is_object())
     }
 
-    /// Text: the first of several places that has it, each with its warning.
+    /// Text: the first of several places that has it. All of them are read, since each may have the wrong type.
     pub fn first(&mut self, key: &'static str, places: &[(&'static str, Option<Value<'_>>)]) {
+        let mut first = None;
         for (dropped, value) in places {
-            if let Some(text) = self.read_text(dropped, *value) {
-                self.string(key, &text);
-                return;
-            }
+            let text = self.read_text(dropped, *value);
+            first = first.or(text);
         }
+        self.optional(key, first.as_deref());
     }
 
     /// An integer.
@@ -222,12 +226,15 @@ impl Body<'_> {
         self.time(key!("event.start"), times.start);
         self.time(key!("event.end"), times.end);
         let duration = times.duration.or_else(|| Some(times.end? - times.start?));
-        if let Some(mut duration) = duration {
-            if duration < 0 {
-                self.warnings.push(Cow::Borrowed("negative_duration"));
-                duration = 0;
-            }
-            self.integer(key!("event.duration"), duration * 1000);
+        if duration.is_some_and(|duration| duration < 0) {
+            self.warnings.push(Cow::Borrowed("negative_duration"));
+        }
+        let duration = duration.map(|duration| duration.max(0));
+        // Times can lie so far apart that the nanoseconds between them are no `long`.
+        if let Some((duration, nanoseconds)) =
+            duration.and_then(|duration| Some((duration, duration.checked_mul(1000)?)))
+        {
+            self.integer(key!("event.duration"), nanoseconds);
             self.raw(key!("duration_ms").as_bytes());
             writer::thousandths(self.out, duration);
         }

@@ -67,10 +67,10 @@ fn round(micros: f64) -> Option<Micros> {
     (rounded < END as Micros).then_some(rounded)
 }
 
-/// A length of time of so many seconds, in microseconds, if it is one.
+/// A length of time of so many seconds, in microseconds, if its nanoseconds are an integer of 64 bits.
 pub fn span(seconds: f64) -> Option<Micros> {
     let micros = (seconds * 1e6).round();
-    (-END..END).contains(&micros).then_some(micros as Micros)
+    (micros.abs() < 9e15).then_some(micros as Micros)
 }
 
 /// The epoch second in an X-Ray trace id, `1-8hex-24hex`.
