@@ -93,29 +93,37 @@ impl Body<'_> {
     }
 
     /// Text from the source, as it is.
-    #[inline]
+    #[inline(always)]
     pub fn text(&mut self, field: Field, value: Option<Value<'_>>) {
         let Some(value) = value else { return };
         match value.shape() {
             Shape::Text("") => {}
             Shape::Text(text) => self.string(field.key, text),
-            _ => {
-                if let Some(text) = self.read_text(field.dropped, Some(value)) {
-                    self.string(field.key, &text);
-                }
-            }
+            _ => self.other_text(field, value),
         }
     }
 
+    #[cold]
+    fn other_text(&mut self, field: Field, value: Value<'_>) {
+        let text = self.read_text(field.dropped, Some(value));
+        self.optional(field.key, text.as_deref());
+    }
+
+    /// A key. Always inlined, since a copy of known length is a few instructions and one of unknown length a call.
+    #[inline(always)]
+    fn key(&mut self, key: &'static str) {
+        self.out.extend_from_slice(key.as_bytes());
+    }
+
     /// Text.
-    #[inline]
+    #[inline(always)]
     pub fn string(&mut self, key: &'static str, text: &str) {
-        self.raw(key.as_bytes());
+        self.key(key);
         writer::string(self.out, text);
     }
 
     /// Text that may be absent.
-    #[inline]
+    #[inline(always)]
     pub fn optional(&mut self, key: &'static str, text: Option<&str>) {
         if let Some(text) = text {
             self.string(key, text);
@@ -177,9 +185,9 @@ impl Body<'_> {
     }
 
     /// An integer.
-    #[inline]
+    #[inline(always)]
     pub fn integer(&mut self, key: &'static str, number: i64) {
-        self.raw(key.as_bytes());
+        self.key(key);
         writer::integer(self.out, number);
     }
 
@@ -196,13 +204,14 @@ impl Body<'_> {
     }
 
     /// A boolean, written whatever it is.
+    #[inline(always)]
     pub fn boolean(&mut self, key: &'static str, value: bool) {
-        self.raw(key.as_bytes());
-        self.raw(if value { b"true" } else { b"false" });
+        self.key(key);
+        self.out.extend_from_slice(if value { b"true" } else { b"false" });
     }
 
     /// A boolean, written only where it is true.
-    #[inline]
+    #[inline(always)]
     pub fn flag(&mut self, key: &'static str, value: bool) {
         if value {
             self.boolean(key, true);
@@ -210,13 +219,11 @@ impl Body<'_> {
     }
 
     /// A time.
-    #[inline]
+    #[inline(always)]
     pub fn time(&mut self, key: &'static str, time: Option<Micros>) {
         if let Some(time) = time {
-            self.raw(key.as_bytes());
-            self.out.push(b'"');
-            self.out.extend_from_slice(self.calendar.rfc3339(time));
-            self.out.push(b'"');
+            self.key(key);
+            self.out.extend_from_slice(self.calendar.quoted(time));
         }
     }
 
@@ -235,7 +242,7 @@ impl Body<'_> {
             duration.and_then(|duration| Some((duration, duration.checked_mul(1000)?)))
         {
             self.integer(key!("event.duration"), nanoseconds);
-            self.raw(key!("duration_ms").as_bytes());
+            self.key(key!("duration_ms"));
             writer::thousandths(self.out, duration);
         }
         if let (Some(collected_at), Some(end)) = (times.collected_at, times.end) {

@@ -146,8 +146,7 @@ impl<'t> Tree<'t> {
             node.sort_key = ids::sort_key(&id_or_hash);
             node.id_or_hash = id_or_hash;
         }
-        let mut order: Vec<usize> = (0..self.nodes.len()).collect();
-        order.sort_unstable_by(|a, b| self.compare_ids(*a, *b).then(a.cmp(b)));
+        let mut order = self.sorted();
         let mut duplicates = Vec::new();
         for group in order.chunk_by(|a, b| self.compare_ids(*a, *b) == Ordering::Equal) {
             self.find_duplicates(group, &mut duplicates);
@@ -174,6 +173,17 @@ impl<'t> Tree<'t> {
             }
         }
         self.by_id = order;
+    }
+
+    /// The nodes sorted by id and, where that is the same, by place.
+    fn sorted(&self) -> Vec<usize> {
+        // Few ids share a sort key: the ids themselves are compared only where they do.
+        let mut keys: Vec<(u64, usize)> = self.nodes.iter().map(|node| node.sort_key).zip(0..).collect();
+        keys.sort_unstable();
+        for same in keys.chunk_by_mut(|a, b| a.0 == b.0).filter(|same| same.len() > 1) {
+            same.sort_unstable_by(|a, b| self.compare_ids(a.1, b.1).then(a.1.cmp(&b.1)));
+        }
+        keys.into_iter().map(|(_, index)| index).collect()
     }
 
     /// Of nodes with one `_id`, those of the same kind and name: pairs of a duplicate and the one that stays.
