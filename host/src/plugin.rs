@@ -233,7 +233,7 @@ fn describe(engine: &Engine, component: &Component) -> Result<String, PluginProb
         };
         time.count(call)
             .await
-            .map_err(|error| PluginProblem::Trap { reason: stages::trap(&error, store.data_mut()).reason })
+            .map_err(|error| PluginProblem::Trap { reason: stages::trap(&error, store.data()).reason })
     })
 }
 

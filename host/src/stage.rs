@@ -19,7 +19,7 @@ pub use self::answer::{
 };
 pub use self::batch::{BadBatch, Output};
 use self::bindings::{processor, reader, stage, types, writer};
-use self::limits::OverTime;
+use self::limits::{OverMemory, OverTime};
 use crate::event::Event;
 use crate::grant::{Grants, State, Words};
 use crate::pipeline::Limits;
@@ -110,7 +110,7 @@ impl Instance {
         match time.count(opening).await {
             Ok((calls, Ok(()))) => Ok(Instance { store, calls, wake, trap: None }),
             Ok((_, Err(failure))) => Err(OpenError::Failure(failure.into())),
-            Err(error) => Err(OpenError::Trap(trap(&error, store.data_mut()))),
+            Err(error) => Err(OpenError::Trap(trap(&error, store.data()))),
         }
     }
 
@@ -201,12 +201,12 @@ impl Instance {
             return Err(trap.clone());
         }
         self.store.set_epoch_deadline(1);
-        self.store.data_mut().last_words.take();
+        self.store.data().journal.last_words();
         let time = self.store.data().time.clone();
         match time.count(call(&self.calls, &mut self.store)).await {
             Ok(answer) => Ok(answer),
             Err(error) => {
-                let trap = trap(&error, self.store.data_mut());
+                let trap = trap(&error, self.store.data());
                 self.trap = Some(trap.clone());
                 Err(trap)
             }
@@ -260,13 +260,13 @@ pub(crate) fn new_store(engine: &wasmtime::Engine, state: State) -> Store<State>
 }
 
 /// Why the guest broke off, in one line.
-pub(crate) fn trap(error: &wasmtime::Error, state: &mut State) -> Trap {
-    let words = state.last_words.take();
-    let reason = match (error.downcast_ref::<wasmtime::Trap>(), words) {
-        (Some(_), Words::Panic(message)) => message,
-        (Some(trap), Words::Stderr(line)) => format!("{trap}; its last words: {line}"),
-        (Some(trap), Words::None) => trap.to_string(),
-        (None, _) => error.root_cause().to_string(),
+pub(crate) fn trap(error: &wasmtime::Error, state: &State) -> Trap {
+    let cause = error.root_cause();
+    let is_limit = error.is::<OverTime>() || error.is::<OverMemory>();
+    let reason = match state.journal.last_words() {
+        Words::Panic(message) if !is_limit => message,
+        Words::Stderr(line) if !is_limit => format!("{cause}; its last words: {line}"),
+        _ => cause.to_string(),
     };
     Trap { reason: reason.replace(['\n', '\r'], " ") }
 }

@@ -77,10 +77,10 @@ impl Worker {
             let Some(batch) = batch else { break };
             self.deliver(batch).await?;
         }
-        if let Some(instance) = self.instance.take() {
-            if let Err(trap) = instance.close().await {
-                warn!(stage = %self.stage.name, reason = %trap, "the stage trapped while closing");
-            }
+        if let Some(instance) = self.instance.take()
+            && let Err(trap) = instance.close().await
+        {
+            warn!(stage = %self.stage.name, reason = %trap, "the stage trapped while closing");
         }
         Ok(())
     }

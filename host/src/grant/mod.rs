@@ -31,7 +31,7 @@ use crate::stage::Waker;
 use crate::stage::bindings::{self, capability};
 use crate::stage::limits::{GuestTime, MemoryLimit};
 
-pub(crate) use self::log::{LastWords, Words};
+pub(crate) use self::log::{Journal, Words};
 
 /// What one stage may reach, shared by its instances. Clones share everything.
 #[derive(Clone, Default)]
@@ -80,7 +80,6 @@ impl Grants {
 /// What the store of one instance holds. Dropping it gives back what the instance received and did not settle.
 pub(crate) struct State {
     pub(crate) grants: Grants,
-    pub(crate) instance: u64,
     /// By binding name.
     pub(crate) held: BTreeMap<String, Held>,
     pub(crate) wake: Waker,
@@ -89,29 +88,24 @@ pub(crate) struct State {
     pub(crate) time: GuestTime,
     pub(crate) call_limit: Duration,
     pub(crate) memory: MemoryLimit,
-    pub(crate) last_words: LastWords,
+    pub(crate) journal: Journal,
 }
 
 impl State {
     pub(crate) fn new(grants: Grants, instance: u64, wake: Waker, limits: &Limits) -> State {
-        let last_words = LastWords::default();
+        let journal = Journal::new(&grants.0.stage, instance);
         let held = grants.queues().map(|(name, queue)| (name.to_owned(), Held::new(queue.clone()))).collect();
         State {
-            wasi: Wasi::new(&grants.0.stage, instance, last_words.clone()),
+            wasi: Wasi::new(&journal),
             grants,
-            instance,
             held,
             wake,
             table: ResourceTable::new(),
             time: GuestTime::new(),
             call_limit: limits.call,
             memory: MemoryLimit::new(limits.memory_bytes),
-            last_words,
+            journal,
         }
-    }
-
-    pub(crate) fn stage(&self) -> &str {
-        &self.grants.0.stage
     }
 }
 

@@ -16,7 +16,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView};
 
 use super::State;
-use super::log::{self, LastWords, Words};
+use super::log::{Journal, LINE_BYTES, Words};
 use crate::stage::bindings::log::Level;
 
 /// The WASI state of one instance.
@@ -27,8 +27,8 @@ pub(crate) struct Wasi {
 }
 
 impl Wasi {
-    pub(super) fn new(stage: &str, instance: u64, last_words: LastWords) -> Wasi {
-        let lines = |level| Lines { stage: stage.to_owned(), instance, level, last_words: last_words.clone() };
+    pub(super) fn new(journal: &Journal) -> Wasi {
+        let lines = |level| Lines { journal: journal.clone(), level };
         let mut builder = WasiCtx::builder();
         builder.stdout(lines(Level::Info)).stderr(lines(Level::Warn));
         // Denied by default too; said here since much hangs on it.
@@ -75,10 +75,8 @@ impl WasiHttpHooks for Refusal {
 /// Standard output or standard error, as lines of the log.
 #[derive(Clone)]
 struct Lines {
-    stage: String,
-    instance: u64,
+    journal: Journal,
     level: Level,
-    last_words: LastWords,
 }
 
 impl IsTerminal for Lines {
@@ -98,9 +96,6 @@ impl StdoutStream for Lines {
         Box::new(tokio::io::sink())
     }
 }
-
-/// A longer line is cut.
-const LINE_BYTES: usize = 16 * 1024;
 
 /// Collects bytes until a line is whole.
 struct LineWriter {
@@ -127,9 +122,9 @@ impl LineWriter {
         if line.is_empty() {
             return;
         }
-        log::line(&self.lines.stage, self.lines.instance, self.lines.level, &line, &[]);
+        self.lines.journal.line(self.lines.level, &line);
         if self.lines.level == Level::Warn {
-            self.lines.last_words.say(Words::Stderr(line));
+            self.lines.journal.remember(Words::Stderr(line));
         }
     }
 }

@@ -40,3 +40,41 @@ fn check(module: &[u8]) -> Result<()> {
         None => bail!("its rayline:stage has no version: use the rayline-sdk of this host"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use wit_component::{StringEncoding, embed_component_metadata};
+    use wit_parser::Resolve;
+
+    use super::*;
+
+    /// What is said of a module whose world exports `stage` of a package.
+    fn checked(package: &str) -> String {
+        let text = format!("package {package}; interface stage {{}} world guest {{ export stage; }}");
+        let mut resolve = Resolve::default();
+        let package = resolve.push_str("guest.wit", &text).unwrap();
+        let world = resolve.select_world(&[package], None).unwrap();
+        let mut module = b"\0asm\x01\0\0\0".to_vec();
+        embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
+        check(&module).map_or_else(|error| error.to_string(), |()| "fits".into())
+    }
+
+    #[test]
+    fn stages_of_this_version_fit() {
+        assert_eq!(checked("rayline:stage@0.1.0"), "fits");
+        assert_eq!(checked("rayline:stage@0.1.7"), "fits");
+    }
+
+    #[test]
+    fn others_are_told_what_to_do() {
+        assert_eq!(
+            checked("rayline:stage@0.2.0"),
+            "it was written for rayline:stage 0.2.0, and this host runs 0.1.x: use the rayline-sdk of this host"
+        );
+        assert_eq!(checked("rayline:stage"), "its rayline:stage has no version: use the rayline-sdk of this host");
+        assert!(checked("acme:stage@0.1.0").contains("call rayline_sdk::export_transform!"));
+        assert!(check(b"\0asm\x01\0\0\0").unwrap_err().to_string().contains("call rayline_sdk::export_transform!"));
+    }
+}

@@ -6,9 +6,9 @@ out=${1:?usage: build.sh FOLDER}
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
 
+# Not `npm ci`: it refuses a lock that lacks other platforms' optional packages.
 if ! cmp -s "$here/package-lock.json" "$here/node_modules/installed.json"; then
-    (cd "$here" && npm ci --silent --no-audit --no-fund)
+    (cd "$here" && npm install --no-save --silent --no-audit --no-fund)
     cp "$here/package-lock.json" "$here/node_modules/installed.json"
 fi
-"$here/node_modules/.bin/jco" componentize "$here/redact.js" --quiet --wit "$here/../../../wit" --world-name transform \
-    --out "$out/redact-javascript.wasm"
+node "$here/build.mjs" "$here/../../../wit" "$out/redact-javascript.wasm"

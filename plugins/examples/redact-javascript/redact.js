@@ -9,20 +9,15 @@ const redact = transform({
   options: {
     type: "object",
     properties: {
-      field: { type: "string", description: "The field: its keys from the outside in, joined by dots." },
-      replacement: { type: "string", description: "What stands in its place. `[redacted]` if absent." },
+      field: { type: "string", description: "The field, as it stands in the body: `user.id`." },
     },
     required: ["field"],
   },
-  open({ field, replacement = "[redacted]" }) {
-    const outer = field.split(".");
-    const last = outer.pop();
+  open({ field }) {
     return (event) => {
       const body = parse(event.body);
-      let inner = body;
-      for (const key of outer) inner = isObject(inner) && Object.hasOwn(inner, key) ? inner[key] : undefined;
-      if (!isObject(inner) || !Object.hasOwn(inner, last)) return [event];
-      inner[last] = replacement;
+      if (!isObject(body) || !Object.hasOwn(body, field)) return [event];
+      body[field] = "[redacted]";
       return [{ ...event, body: new TextEncoder().encode(JSON.stringify(body)) }];
     };
   },

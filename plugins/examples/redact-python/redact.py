@@ -11,27 +11,22 @@ class Redact(rayline.Transform):
     OPTIONS = {
         "type": "object",
         "properties": {
-            "field": {"type": "string", "description": "The field: its keys from the outside in, joined by dots."},
-            "replacement": {"type": "string", "description": "What stands in its place. `[redacted]` if absent."},
+            "field": {"type": "string", "description": "The field, as it stands in the body: `user.id`."},
         },
         "required": ["field"],
     }
 
     def __init__(self, options, context):
-        *self.outer, self.field = options["field"].split(".")
-        self.replacement = options.get("replacement", "[redacted]")
+        self.field = options["field"]
 
     def process(self, event):
         try:
             body = json.loads(event.body.decode(), parse_constant=not_json)
         except ValueError:
             raise rayline.Reject("the body is not JSON")
-        inner = body
-        for key in self.outer:
-            inner = inner.get(key) if isinstance(inner, dict) else None
-        if not isinstance(inner, dict) or self.field not in inner:
+        if not isinstance(body, dict) or self.field not in body:
             return [event]
-        inner[self.field] = self.replacement
+        body[self.field] = "[redacted]"
         text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
         return [replace(event, body=text.encode())]
 

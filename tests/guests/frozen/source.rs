@@ -37,7 +37,8 @@ impl Source for Count {
         if self.next == self.count {
             return Ok(Reading::Finished);
         }
-        while self.next < self.count && out.body_bytes() < max_bytes && out.len() < 10 {
+        // Two events share a ticket, and a ticket belongs to one reading.
+        while self.next < self.count && (self.next % 2 == 1 || out.body_bytes() < max_bytes && out.len() < 10) {
             let n = self.next;
             let event = SourceEvent {
                 labels: &[("kind", if n % 2 == 0 { "even" } else { "odd" })],
@@ -46,7 +47,6 @@ impl Source for Count {
                 time: clock::now(),
                 version: n,
             };
-            // Two events a ticket.
             out.push(n / 2, &event, format!(r#"{{"n":{n}}}"#).as_bytes());
             self.next += 1;
         }

@@ -65,7 +65,7 @@ fn of_two_descriptions_the_better_stands() {
 
 #[test]
 fn a_described_execution() {
-    let described = json!({"executionArn": ARN, "status": "TIMED_OUT", "startDate": "2026-09-18T10:05:55Z", "stopDate": T0 * 1000.0 + 1500.0,
+    let described = json!({"executionArn": ARN, "status": "TIMED_OUT", "startDate": "2026-09-18T10:05:55Z", "stopDate": T0 + 1.5,
         "stateMachineArn": "arn:aws:states:eu-west-1:111122223333:stateMachine:Orders", "stateMachineVersionArn": "v", "stateMachineAliasArn": "a",
         "input": "{\"ü\":1}", "inputDetails": {"included": true}, "outputDetails": {"included": false}, "error": "States.Timeout", "cause": "slow",
         "redriveCount": 0, "traceHeader": "Root=1-6aad0d03-6474ec86faeb7407e62ea253;Sampled=1"});

@@ -35,11 +35,11 @@ fn every_golden_file_has_its_sample() {
 
 #[test]
 fn readme_lists_every_sample() {
-    let readme = fs::read_to_string(workspace("samples/README.md")).expect("the samples' README");
+    let readme = fs::read_to_string(workspace("docs/samples.md")).expect("the samples' README");
     for (name, _) in samples() {
         let listed =
             name.rsplit_once("-redrive").or(name.rsplit_once("-late")).map_or(name.as_str(), |(first, _)| first);
-        assert!(readme.contains(listed), "samples/README.md does not list {name}");
+        assert!(readme.contains(listed), "docs/samples.md does not list {name}");
     }
 }
 

@@ -21,8 +21,8 @@ pub struct Common<'a> {
     pub timestamp: Micros,
     pub start: Option<Micros>,
     pub end: Option<Micros>,
-    /// Nanoseconds, where it is known otherwise than from start and end.
-    pub duration_ns: Option<i64>,
+    /// Where it is known otherwise than from start and end.
+    pub duration_micros: Option<i64>,
     pub outcome: &'a str,
     pub account: Option<String>,
     pub region: Option<String>,
@@ -40,6 +40,7 @@ impl Source<'_> {
     }
 
     pub fn common(&self, body: &mut Body, warnings: &Warnings, common: Common) {
+        self.message.warnings.list().into_iter().for_each(|warning| warnings.add(warning));
         body.put("@timestamp", common.timestamp);
         body.put("doc.kind", common.kind.name());
         body.put("cloud.provider", "aws");
@@ -57,15 +58,16 @@ impl Source<'_> {
         body.put("event.start", common.start);
         body.put("event.end", common.end);
 
-        let between = || Some((common.end?.0 - common.start?.0) * 1000);
-        let duration = common.duration_ns.or_else(between).map(|duration| {
-            if duration < 0 {
+        let between = || Some(common.end?.0 - common.start?.0);
+        let duration = common.duration_micros.or_else(between).and_then(|micros| {
+            if micros < 0 {
                 warnings.add("negative_duration");
             }
-            duration.max(0)
+            // More than 292 years are no `long` of nanoseconds.
+            micros.max(0).checked_mul(1000)
         });
         body.put("event.duration", duration);
-        body.put("duration_ms", duration.map(|duration| duration as f64 / 1e6));
+        body.put("duration_ms", duration.map(|duration| (duration / 1000) as f64 / 1e3));
         body.put("event.outcome", common.outcome);
         let lag = || Some((self.message.collected_at()?.0 - common.end?.0) / 1000);
         body.put("xray.lag_ms", lag());

@@ -23,10 +23,11 @@ impl Described {
             _ => (object, false),
         };
         let reader = Reader::new(members, &Warnings::default());
-        let arn = reader.text("executionArn").ok_or("execution has no executionArn")?;
+        let arn = reader.text("executionArn").ok_or("execution without an ARN")?;
         // The event has milliseconds where DescribeExecution has seconds.
-        let milliseconds = reader.get("startDate").and_then(json::number).is_some_and(|date| date > 1e11);
-        Ok(Described { arn, members: members.clone(), is_event: whole_event || milliseconds })
+        let in_millis = |key| reader.get(key).and_then(json::number).is_some_and(|date| date > 1e11);
+        let is_event = whole_event || in_millis("startDate") || in_millis("stopDate");
+        Ok(Described { arn, members: members.clone(), is_event })
     }
 
     pub fn reader(&self, warnings: &Warnings) -> Reader<'_> {
@@ -38,7 +39,7 @@ impl Described {
     }
 
     pub fn redrive_count(&self) -> Option<i32> {
-        self.reader(&Warnings::default()).integer("redriveCount")
+        redrive_count(&self.reader(&Warnings::default()))
     }
 
     pub fn is_terminal(&self) -> bool {
@@ -56,6 +57,15 @@ impl Described {
         let root = header.split(';').find_map(|part| part.trim().strip_prefix("Root=").map(str::to_owned));
         root.filter(|root| !root.is_empty())
     }
+}
+
+/// A negative count has the wrong type.
+pub fn redrive_count(reader: &Reader) -> Option<i32> {
+    let count = reader.integer("redriveCount")?;
+    if count < 0 {
+        reader.dropped("redriveCount");
+    }
+    (count >= 0).then_some(count)
 }
 
 pub fn is_terminal(status: &str) -> bool {

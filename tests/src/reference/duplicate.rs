@@ -32,18 +32,12 @@ fn rank(node: &Node) -> impl Ord + use<> {
     (node.end.is_some(), node.end, node.below)
 }
 
-/// The same of the documents of several traces in one message. Of executions and traces it leaves what the index would
-/// keep: that of the highest version, of the same version the last.
+/// The same of the documents of all traces of a message.
 pub fn across_traces(drafts: Vec<Draft>) -> Vec<Draft> {
     let mut kept: Vec<Draft> = Vec::new();
     for mut draft in drafts {
         match kept.iter_mut().find(|other| same(other, &draft)) {
             None => kept.push(draft),
-            Some(other) if matches!(draft.document.kind, Kind::Execution | Kind::Trace) => {
-                if draft.document.version >= other.document.version {
-                    *other = draft;
-                }
-            }
             Some(other) => {
                 let rank = |draft: &Draft| (draft.end.is_some(), draft.end, draft.below);
                 if rank(&draft) > rank(other) {
@@ -58,15 +52,9 @@ pub fn across_traces(drafts: Vec<Draft>) -> Vec<Draft> {
 
 fn same(a: &Draft, b: &Draft) -> bool {
     let (x, y) = (&a.document, &b.document);
-    let has_id = matches!(x.kind, Kind::Execution | Kind::Trace) || x.body.contains_key("span.id");
-    x.id == y.id
-        && x.kind == y.kind
-        && has_id
-        && x.body.contains_key("span.id") == y.body.contains_key("span.id")
-        && match x.kind {
-            Kind::Execution | Kind::Trace => true,
-            Kind::Segment | Kind::Subsegment => a.name == b.name,
-        }
+    let is_node = matches!(x.kind, Kind::Segment | Kind::Subsegment);
+    let have_ids = x.body.contains_key("span.id") && y.body.contains_key("span.id");
+    is_node && have_ids && (&x.id, x.kind, &a.name) == (&y.id, y.kind, &b.name)
 }
 
 fn warn_duplicate(draft: &mut Draft) {

@@ -46,12 +46,7 @@ fn executions<'a>(source: &Source<'a>) -> Vec<Execution<'a>> {
     let mut executions: Vec<Execution> = Vec::new();
     for described in best(&message.executions) {
         let arn = described.arn.clone();
-        let of_root = || {
-            let root = described.root(&Warnings::default())?;
-            message.traces.iter().find(|trace| trace.trace_id() == Some(&root))
-        };
-        let with_own = message.traces.iter().find(|trace| own_segment(trace, &arn).is_some());
-        let trace = with_own.or_else(of_root).or(message.traces.first());
+        let trace = message.traces.iter().find(|trace| own_segment(trace, &arn).is_some());
         let own = trace.and_then(|trace| own_segment(trace, &arn));
         executions.push(Execution { what: What::Arn { arn, described: Some(described) }, trace, own });
     }
@@ -141,7 +136,7 @@ impl<'a> Execution<'a> {
     }
 
     /// Absent if there is no time for it.
-    fn document(&self, source: &Source, all: &[Execution]) -> Option<Draft> {
+    fn document(&self, source: &Source<'a>, all: &[Execution]) -> Option<Draft> {
         let warnings = Warnings::default();
         let described = self.described().map(|described| described.reader(&warnings));
         let own = self.own_node();
@@ -149,15 +144,25 @@ impl<'a> Execution<'a> {
         let start = date("startDate").or(own.and_then(|own| own.start));
         let stop = date("stopDate").or(own.and_then(|own| own.end));
         let discovered_at = source.message.envelope.as_ref().and_then(|envelope| envelope.discovered_at);
-        let timestamp = start.or(own.and_then(|own| own.timestamp)).or(discovered_at)?;
+        let timestamp =
+            start.or(discovered_at).or(stop).or(source.message.collected_at()).or(own.map(|own| own.timestamp))?;
         let status = self.status();
+        described.iter().for_each(|reader| drop(reader.text("status")));
         let arn = self.arn().and_then(|arn| Arn::parse(arn));
 
         let mut body = Body::default();
         let (account, region) = self.place(arn.as_ref(), source);
         let outcome = outcome(status.as_deref());
-        let common =
-            Common { kind: Kind::Execution, timestamp, start, end: stop, duration_ns: None, outcome, account, region };
+        let common = Common {
+            kind: Kind::Execution,
+            timestamp,
+            start,
+            end: stop,
+            duration_micros: None,
+            outcome,
+            account,
+            region,
+        };
         source.common(&mut body, &warnings, common);
         body.put("execution.arn", self.arn());
         body.put("execution.start", start);
@@ -165,7 +170,7 @@ impl<'a> Execution<'a> {
         body.put("execution.date", start.map(Micros::date));
         body.put("execution.status", &status);
         body.put("execution.status_source", status.as_ref().map(|_| self.status_source()));
-        self.trace_ids(&mut body, &warnings);
+        self.trace_ids(source, &mut body, &warnings);
         match &self.what {
             What::Arn { .. } => names::of_execution(&mut body, arn.as_ref(), described.as_ref()),
             What::Segment => names::of_segment(&mut body, own?),
@@ -174,10 +179,10 @@ impl<'a> Execution<'a> {
             payloads(&mut body, described, source.input.payloads);
             body.put("execution.error", described.text("error"));
             body.put("execution.cause", described.text("cause"));
-            body.put("execution.redrive_count", described.integer("redriveCount"));
+            body.put("execution.redrive_count", described::redrive_count(described));
         }
         self.put_part(&mut body, all);
-        body.flag("xray.limit_exceeded", self.trace.is_some_and(|trace| trace.limit_exceeded));
+        body.flag("xray.limit_exceeded", self.traces(source).any(|trace| trace.limit_exceeded));
         body.flag("xray.partial", source.message.verdict() == Some("partial"));
         body.put("xray.parse.warnings", warnings.list());
 
@@ -186,7 +191,7 @@ impl<'a> Execution<'a> {
                 kind: Kind::Execution,
                 id: self.id(source, own),
                 time_ns: timestamp.nanos(),
-                version: self.version(source, status.as_deref()),
+                version: self.version(source, status.as_deref(), stop.or(start)),
                 body: body.finish(),
             },
             start,
@@ -203,16 +208,16 @@ impl<'a> Execution<'a> {
         }
     }
 
-    fn version(&self, source: &Source, status: Option<&str>) -> u64 {
+    fn version(&self, source: &Source, status: Option<&str>, last: Option<Micros>) -> u64 {
         // The sign bit must stay clear: 17 bits.
-        let redrives = self.described().and_then(Described::redrive_count).unwrap_or(0).clamp(0, (1 << 17) - 1);
+        let redrives = self.described().and_then(Described::redrive_count).unwrap_or(0).min((1 << 17) - 1);
         let described = self.described().is_some_and(|described| described.status().is_some());
         let terminal = status.is_some_and(described::is_terminal);
         (redrives as u64) << 46
             | u64::from(described) << 45
             | u64::from(terminal) << 44
             | u64::from(self.own.is_some()) << 43
-            | id::version_time(source.message, self.trace)
+            | id::version_time(source.message, self.trace.filter(|_| self.own.is_some()), last)
     }
 
     /// As described; else as the own segment shows.
@@ -252,14 +257,21 @@ impl<'a> Execution<'a> {
         }
     }
 
-    /// The trace's and the `Root` of a described traceHeader.
-    fn trace_ids(&self, body: &mut Body, warnings: &Warnings) {
-        let of_trace = self.own_node().and_then(|own| own.trace_id.clone());
-        let of_trace = of_trace.or_else(|| self.trace?.trace_id().cloned());
-        let mut ids: Vec<String> = of_trace.into_iter().collect();
+    /// The own segment's, without one those of the message's traces; and the `Root` of a described traceHeader.
+    fn trace_ids(&self, source: &Source, body: &mut Body, warnings: &Warnings) {
+        let mut ids: Vec<String> = match self.own_node() {
+            Some(own) => own.trace_id.iter().cloned().collect(),
+            None => source.message.traces.iter().filter_map(|trace| trace.id.clone()).collect(),
+        };
         ids.extend(self.described().and_then(|described| described.root(warnings)).filter(|root| !ids.contains(root)));
-        body.put("trace.w3c_id", ids.iter().filter_map(|id| id::w3c_id(id)).collect::<Vec<_>>());
+        body.put("trace.w3c_id", ids.first().and_then(|id| id::w3c_id(id)));
         body.put("trace.id", ids);
+    }
+
+    /// The trace that it is found in; else those that are sent with its description.
+    fn traces(&self, source: &Source<'a>) -> impl Iterator<Item = &'a Trace> {
+        let own = self.trace.filter(|_| self.own.is_some());
+        source.message.traces.iter().filter(move |trace| own.map_or(!trace.lone, |own| std::ptr::eq(own, *trace)))
     }
 
     /// What is known only with an own segment.

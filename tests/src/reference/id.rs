@@ -105,11 +105,11 @@ pub fn w3c_id(trace_id: &str) -> Option<String> {
     hexadecimal.then(|| digits.to_ascii_lowercase())
 }
 
-/// `t`: milliseconds, 43 bits.
-pub fn version_time(message: &Message, trace: Option<&Trace>) -> u64 {
+/// `t`: milliseconds, 43 bits. `last` stands in where there is no trace.
+pub fn version_time(message: &Message, trace: Option<&Trace>, last: Option<Micros>) -> u64 {
     let nodes = || trace.into_iter().flat_map(Trace::documented);
-    let latest = message.collected_at().or_else(|| nodes().filter_map(|node| node.end).max());
-    let latest = latest.or_else(|| nodes().filter_map(|node| node.start).max());
+    let latest = nodes().filter_map(|node| node.end).max().or_else(|| nodes().filter_map(|node| node.start).max());
+    let latest = message.collected_at().or(if trace.is_some() { latest } else { last });
     (latest.map_or(0, Micros::millis) as u64).min((1 << 43) - 1)
 }
 

@@ -6,9 +6,9 @@ use super::described::Described;
 use super::json::{self, Object, Reader, Warnings};
 use super::node::{Node, Position};
 use super::time::Micros;
-use super::{Input, Rejection, duplicate};
+use super::{Input, Rejection, described, duplicate};
 
-/// One message: a payload, or one member of a payload that is a list.
+/// One message: a payload, or a part of one that is a list.
 #[derive(Default)]
 pub struct Message {
     /// Only a `rayline.raw/1` message has one.
@@ -18,6 +18,8 @@ pub struct Message {
     pub region: Option<String>,
     pub executions: Vec<Described>,
     pub traces: Vec<Trace>,
+    /// Of the envelope: they stand on every document.
+    pub warnings: Warnings,
 }
 
 pub struct Envelope {
@@ -36,19 +38,19 @@ impl Message {
     }
 }
 
-/// A trace, or the lone segment documents of one trace id.
+/// A trace, or the lone segment documents of a message.
 #[derive(Default)]
 pub struct Trace {
-    /// `Id`; of lone segment documents their `trace_id`.
+    /// `Id`; lone segment documents have their own.
     pub id: Option<String>,
     /// Not a trace but segment documents by themselves: there is no document for it.
     pub lone: bool,
     /// Seconds.
     pub duration: Option<f64>,
     pub limit_exceeded: bool,
-    /// Members of `Segments` that are no segment documents.
+    /// Members of `Segments` that gave no node.
     pub unparsed: usize,
-    /// Every node that is an object, in the order of the message: also those that become no documents.
+    /// Every accepted node in the order of the message, also those that others replace.
     pub nodes: Vec<Node>,
     /// The envelope's, of which a node's time may be made.
     pub collected_at: Option<Micros>,
@@ -69,160 +71,164 @@ impl Trace {
 
 /// What a payload holds, and what of it cannot be used.
 pub fn read(input: &Input) -> (Vec<Message>, Vec<Rejection>) {
-    let mut reader = MessageReader { sent_at_ms: input.sent_at_ms, rejections: Vec::new() };
-    let messages = match json::parse(input.payload) {
-        Some(Value::Array(members)) => reader.list(&members),
-        Some(value) => reader.message(&value, None).into_iter().collect(),
-        None => {
-            reader.reject("not an X-Ray message", None);
-            Vec::new()
-        }
+    let Some((messages, rejections)) = json::parse(input.payload).and_then(|payload| messages(&payload)) else {
+        return (Vec::new(), vec![Rejection::new("not an X-Ray message", None)]);
     };
-    (messages, reader.rejections)
+    let sent_at_ms = input.sent_at_ms.unwrap_or(i64::MAX);
+    let latest = sent_at_ms.saturating_add(10 * 60 * 1000);
+    if messages.iter().filter_map(Message::collected_at).any(|collected_at| collected_at.millis() > latest) {
+        return (Vec::new(), vec![Rejection::new("collected_at is more than 10 minutes after sent_at", None)]);
+    }
+    (messages, rejections)
 }
 
+/// Of a list each message with an account is one by itself, all others are one together. Absent: there is none.
+fn messages(payload: &Value) -> Option<(Vec<Message>, Vec<Rejection>)> {
+    let (mut messages, mut rejections) = (Vec::new(), Vec::new());
+    let mut together = MessageReader::default();
+    let mut take = |value: &Value| match value.as_object() {
+        Some(object) if is_enveloped(object) => {
+            let mut reader = MessageReader::default();
+            reader.enveloped(object);
+            messages.push(reader.message);
+            rejections.extend(reader.rejections);
+            true
+        }
+        _ => together.traces(value),
+    };
+    match payload {
+        Value::Array(members) => {
+            let strangers: Vec<&Value> = members.iter().filter(|member| !take(member)).collect();
+            if strangers.len() == members.len() {
+                return None;
+            }
+            rejections.extend(strangers.into_iter().map(|member| Rejection::new("not an X-Ray message", Some(member))));
+        }
+        value => take(value).then_some(())?,
+    }
+    messages.push(together.message);
+    rejections.extend(together.rejections);
+    for message in &mut messages {
+        message.traces.iter_mut().for_each(duplicate::within);
+    }
+    Some((messages, rejections))
+}
+
+#[derive(Default)]
 struct MessageReader {
-    sent_at_ms: Option<i64>,
+    message: Message,
     rejections: Vec<Rejection>,
 }
 
 impl MessageReader {
-    /// Each member is a message by itself, but lone segment documents of one trace belong together.
-    fn list(&mut self, members: &[Value]) -> Vec<Message> {
-        let mut messages = Vec::new();
-        let mut lone: Vec<(Option<String>, Vec<&Value>)> = Vec::new();
-        for member in members {
-            match member {
-                Value::Array(members) => messages.extend(self.list(members)),
-                Value::Object(object) if form(object) == Some(Form::Segment) => {
-                    let id = Reader::new(object, &Warnings::default()).text("trace_id");
-                    match lone.iter_mut().find(|(other, _)| *other == id) {
-                        Some((_, documents)) => documents.push(member),
-                        None => lone.push((id, vec![member])),
-                    }
-                }
-                _ => messages.extend(self.message(member, Some(member))),
-            }
-        }
-        let traces = lone.into_iter().map(|(id, documents)| self.lone(id, None, &documents));
-        let traces: Vec<Trace> = traces.collect();
-        messages.extend((!traces.is_empty()).then(|| Message { traces, ..Message::default() }));
-        messages
-    }
-
-    /// `part` is what a rejection of the whole message names: nothing, or the member of a list.
-    fn message(&mut self, value: &Value, part: Option<&Value>) -> Option<Message> {
-        let object = value.as_object().and_then(|object| Some((object, form(object)?)));
-        let Some((object, form)) = object else {
-            self.reject("not an X-Ray message", part);
-            return None;
-        };
-        let reader = Reader::new(object, &Warnings::default());
-        match form {
-            Form::Raw | Form::Account => self.enveloped(form, &reader, part),
-            Form::Traces | Form::Trace => Some(Message { traces: self.traces(value, None), ..Message::default() }),
-            Form::Segment => {
-                let trace = self.lone(reader.text("trace_id"), None, &[value]);
-                Some(Message { traces: vec![trace], ..Message::default() })
-            }
-        }
-    }
-
-    fn enveloped(&mut self, form: Form, reader: &Reader, part: Option<&Value>) -> Option<Message> {
-        let mut message = Message {
-            account: ["account_id", "account", "accountId"].iter().find_map(|key| reader.text(key)),
-            region: reader.text("region"),
-            ..Message::default()
-        };
-        if form == Form::Raw {
-            let collected_at = reader.read("collected_at", Micros::from_date);
-            if let (Some(collected_at), Some(sent_at_ms)) = (collected_at, self.sent_at_ms)
-                && collected_at.millis() - sent_at_ms > 10 * 60 * 1000
-            {
-                self.reject("collected_at is more than 10 minutes after the message was sent", part);
-                return None;
-            }
-            message.envelope = Some(Envelope {
-                collected_at,
-                discovered_at: reader.read("discovered_at", Micros::from_date),
+    fn enveloped(&mut self, object: &Object) {
+        let reader = Reader::new(object, &self.message.warnings);
+        self.message.account = ["account", "account_id", "accountId"].iter().find_map(|key| reader.text(key));
+        self.message.region = reader.text("region");
+        if is_raw(object) {
+            self.message.envelope = Some(Envelope {
+                collected_at: described::date(&reader, "collected_at"),
+                discovered_at: described::date(&reader, "discovered_at"),
                 verdict: reader.text("verdict"),
             });
         }
-        let trace = match reader.get("trace") {
-            Some(Value::String(text)) => json::parse(text.as_bytes()),
-            trace => trace.cloned(),
-        };
-        match trace {
-            Some(trace @ Value::Object(_)) => message.traces = self.traces(&trace, message.collected_at()),
-            Some(Value::Null) | None if reader.get("trace").is_none() => {}
-            _ => self.reject("trace is not an object", reader.get("trace")),
+        match reader.get("trace") {
+            None => {}
+            Some(Value::String(text)) => match json::parse(text.as_bytes()) {
+                Some(trace) => self.traces_or_reject(&trace),
+                None => self.reject("trace is not JSON", &Value::Object(object.clone())),
+            },
+            Some(trace) => self.traces_or_reject(trace),
         }
-        let executions = reader.list("executions").into_iter().flatten().chain(reader.get("execution"));
-        for execution in executions.filter(|execution| !execution.is_null()) {
-            match Described::read(execution) {
-                Ok(described) => message.executions.push(described),
-                Err(reason) => self.reject(reason, Some(execution)),
-            }
-        }
-        Some(message)
-    }
-
-    /// A BatchGetTraces answer, one trace, or a segment document in the place of a trace.
-    fn traces(&mut self, value: &Value, collected_at: Option<Micros>) -> Vec<Trace> {
-        let Some(object) = value.as_object() else {
-            self.reject("trace is not an object", Some(value));
-            return Vec::new();
-        };
-        let warnings = Warnings::default();
-        let reader = Reader::new(object, &warnings);
-        match form(object) {
-            Some(Form::Traces) => {
-                let traces = reader.list("Traces").into_iter().flatten().filter(|trace| !trace.is_null());
-                traces.flat_map(|trace| self.traces(trace, collected_at)).collect()
-            }
-            Some(Form::Segment) => vec![self.lone(reader.text("trace_id"), collected_at, &[value])],
-            _ => vec![self.trace(&reader, collected_at, warnings)],
-        }
-    }
-
-    fn trace(&mut self, reader: &Reader, collected_at: Option<Micros>, warnings: Warnings) -> Trace {
-        let mut trace = Trace {
-            id: reader.text("Id"),
-            duration: reader.read("Duration", json::number),
-            limit_exceeded: reader.flag("LimitExceeded"),
-            collected_at,
-            warnings,
-            ..Trace::default()
-        };
-        for member in reader.list("Segments").into_iter().flatten() {
-            match segment_document(member) {
-                Ok(document) => self.nodes(&mut trace, &document),
-                Err(reason) => {
-                    trace.unparsed += 1;
-                    self.reject(reason, Some(member));
+        for executions in [reader.get("execution"), reader.get("executions")].into_iter().flatten() {
+            let one = std::slice::from_ref(executions);
+            for execution in executions.as_array().map_or(one, Vec::as_slice) {
+                match Described::read(execution) {
+                    Ok(described) => self.message.executions.push(described),
+                    Err(reason) => self.reject(reason, execution),
                 }
             }
         }
-        duplicate::within(&mut trace);
-        trace
     }
 
-    fn lone(&mut self, id: Option<String>, collected_at: Option<Micros>, documents: &[&Value]) -> Trace {
-        let mut trace = Trace { id, lone: true, collected_at, ..Trace::default() };
-        for document in documents {
-            self.nodes(&mut trace, document);
+    fn traces_or_reject(&mut self, trace: &Value) {
+        let one = std::slice::from_ref(trace);
+        for trace in trace.as_array().map_or(one, Vec::as_slice) {
+            if !self.traces(trace) {
+                self.reject("trace is not an X-Ray trace", trace);
+            }
         }
-        duplicate::within(&mut trace);
-        trace
     }
 
-    fn nodes(&mut self, trace: &mut Trace, document: &Value) {
-        let rejected = Node::read(trace, document, Position::Outermost);
-        self.rejections.extend(rejected);
+    /// Takes a BatchGetTraces answer, a trace, or a segment document. Returns whether it is one.
+    fn traces(&mut self, value: &Value) -> bool {
+        let Some(object) = value.as_object() else { return false };
+        let list = |key| object.get(key).filter(|list| list.is_null() || list.is_array());
+        if let Some(traces) = list("Traces") {
+            for trace in traces.as_array().into_iter().flatten() {
+                match trace.as_object() {
+                    Some(trace) => self.trace(trace),
+                    None => self.reject("trace is not an object", trace),
+                }
+            }
+        } else if list("Segments").is_some() {
+            self.trace(object);
+        } else if is_segment_document(object) {
+            self.member(None, true, value);
+        } else {
+            return false;
+        }
+        true
     }
 
-    fn reject(&mut self, reason: &str, part: Option<&Value>) {
-        self.rejections.push(Rejection::new(reason, part));
+    /// A trace, or more of the one with its id.
+    fn trace(&mut self, object: &Object) {
+        let warnings = Warnings::default();
+        let reader = Reader::new(object, &warnings);
+        let id = reader.text("Id");
+        let index = self.trace_of(id, false);
+        let trace = &mut self.message.traces[index];
+        let duration = reader.read("Duration", json::number);
+        trace.duration = trace.duration.or(duration);
+        trace.limit_exceeded |= reader.flag("LimitExceeded");
+        let members = reader.list("Segments").into_iter().flatten();
+        warnings.list().into_iter().for_each(|warning| trace.warnings.add(warning));
+        for member in members {
+            self.member(Some(index), false, member);
+        }
+    }
+
+    /// A member of `Segments`, or a segment document by itself.
+    fn member(&mut self, trace: Option<usize>, lone: bool, member: &Value) {
+        let index = trace.unwrap_or_else(|| self.trace_of(None, lone));
+        let document = if lone { Ok(member.clone()) } else { segment_document(member) };
+        match document {
+            Ok(document) => {
+                let trace = &mut self.message.traces[index];
+                let nodes = trace.nodes.len();
+                self.rejections.extend(Node::read(trace, &document, Position::Outermost));
+                trace.unparsed += usize::from(trace.nodes.len() == nodes);
+            }
+            Err(reason) => {
+                self.message.traces[index].unparsed += 1;
+                self.reject(reason, member);
+            }
+        }
+    }
+
+    /// Index of the trace with the id, of the lone documents, or of a new trace.
+    fn trace_of(&mut self, id: Option<String>, lone: bool) -> usize {
+        let collected_at = self.message.collected_at();
+        let traces = &mut self.message.traces;
+        let known = traces.iter().position(|trace| trace.lone == lone && (lone || id.is_some() && trace.id == id));
+        known.unwrap_or_else(|| {
+            traces.push(Trace { id, lone, collected_at, ..Trace::default() });
+            traces.len() - 1
+        })
+    }
+
+    fn reject(&mut self, reason: &str, part: &Value) {
+        self.rejections.push(Rejection::new(reason, Some(part)));
     }
 }
 
@@ -232,40 +238,19 @@ impl Rejection {
     }
 }
 
-#[derive(Clone, Copy, PartialEq)]
-enum Form {
-    /// `rayline.raw/1`
-    Raw,
-    /// A trace with an account, as older set-ups send.
-    Account,
-    /// A BatchGetTraces answer.
-    Traces,
-    /// One trace.
-    Trace,
-    /// One segment document.
-    Segment,
+/// `rayline.raw/1`, or a trace with an account, as older set-ups send.
+fn is_enveloped(object: &Object) -> bool {
+    let has_account =
+        ["account", "account_id", "accountId"].iter().any(|key| object.get(*key).is_some_and(|value| !value.is_null()));
+    is_raw(object) || object.contains_key("trace") && has_account
 }
 
-fn form(object: &Object) -> Option<Form> {
-    let has = |key: &str| object.get(key).is_some_and(|value| !value.is_null());
-    if object.get("schema").is_some_and(|schema| schema == "rayline.raw/1") {
-        return Some(Form::Raw);
-    }
-    let trace = match object.get("trace") {
-        Some(Value::String(text)) => json::parse(text.as_bytes()).is_some_and(|trace| trace.is_object()),
-        trace => trace.is_some_and(Value::is_object),
-    };
-    if trace && (has("account") || has("account_id") || has("accountId")) {
-        Some(Form::Account)
-    } else if object.contains_key("Traces") {
-        Some(Form::Traces)
-    } else if object.contains_key("Segments") {
-        Some(Form::Trace)
-    } else if (has("id") || has("name")) && has("start_time") {
-        Some(Form::Segment)
-    } else {
-        None
-    }
+fn is_raw(object: &Object) -> bool {
+    object.get("schema").is_some_and(|schema| schema == "rayline.raw/1")
+}
+
+fn is_segment_document(object: &Object) -> bool {
+    (object.contains_key("id") || object.contains_key("name")) && object.contains_key("start_time")
 }
 
 /// The segment document of a member of `Segments`.
@@ -274,12 +259,12 @@ fn segment_document(member: &Value) -> Result<Value, &'static str> {
     match object.get("Document").filter(|document| !document.is_null()) {
         Some(Value::String(text)) => match json::parse(text.as_bytes()) {
             Some(document @ Value::Object(_)) => Ok(document),
-            Some(_) => Err("segment document is not an object"),
-            None => Err("segment document is not JSON"),
+            Some(_) => Err("Document is not an object"),
+            None => Err("Document is not JSON"),
         },
         Some(document @ Value::Object(_)) => Ok(document.clone()),
-        Some(_) => Err("segment document is not an object"),
-        None if ["id", "name", "start_time"].iter().any(|key| object.contains_key(*key)) => Ok(member.clone()),
-        None => Err("segment has no Document"),
+        Some(_) => Err("Document is not an object"),
+        None if is_segment_document(object) => Ok(member.clone()),
+        None => Err("no Document"),
     }
 }

@@ -30,6 +30,7 @@ mod trace;
 
 use serde_json::{Map, Value};
 
+pub use id::sha256;
 pub use time::Micros;
 
 /// A raw message and what is known of it from outside.
@@ -103,9 +104,10 @@ pub fn reference(input: &Input) -> (Vec<Document>, Vec<Rejection>) {
 
 fn flatten(input: &Input) -> (Vec<Document>, Vec<Rejection>) {
     let (messages, mut rejections) = input::read(input);
-    let mut drafts = Vec::new();
+    let mut documents = Vec::new();
     for message in &messages {
         let source = common::Source { input, message };
+        let mut drafts = Vec::new();
         for trace in &message.traces {
             drafts.extend(trace.documented().map(|node| segment::document(&source, trace, node)));
             drafts.extend(trace::document(&source, trace));
@@ -113,6 +115,7 @@ fn flatten(input: &Input) -> (Vec<Document>, Vec<Rejection>) {
         let (executions, rejected) = execution::documents(&source);
         drafts.extend(executions);
         rejections.extend(rejected);
+        documents.extend(id::number(duplicate::across_traces(drafts)));
     }
-    (id::number(duplicate::across_traces(drafts)), rejections)
+    (documents, rejections)
 }

@@ -16,7 +16,7 @@ pub fn of_execution(body: &mut Body, arn: Option<&Arn>, described: Option<&Reade
     };
     body.put("execution.type", kind);
     let is_execution = |name: &String| kind.is_some() && !name.is_empty();
-    body.put("execution.name", text("name").or_else(|| resource(2).filter(is_execution)));
+    body.put("execution.name", resource(2).filter(is_execution).or_else(|| text("name")));
 
     let machine = resource(1).filter(is_execution);
     let machine_arn = text("stateMachineArn").or_else(|| {

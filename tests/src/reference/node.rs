@@ -18,8 +18,8 @@ pub struct Node {
     pub end: Option<Micros>,
     /// Of the document that it stands in, else of the trace.
     pub trace_id: Option<String>,
-    /// `@timestamp`; absent: the node is rejected.
-    pub timestamp: Option<Micros>,
+    /// `@timestamp`
+    pub timestamp: Micros,
     /// Index of the node around it.
     pub enclosing: Option<usize>,
     /// Index of the node at the top of its document.
@@ -60,15 +60,14 @@ impl Node {
             Position::Below { enclosing, depth } => (depth, Some(enclosing)),
         };
         if depth >= Self::LEVELS {
-            return vec![Rejection::new("nested beyond 256 levels", Some(value))];
+            return vec![Rejection::new("nesting beyond 256 levels", Some(value))];
         }
 
         let index = trace.nodes.len();
-        let node = Node::new(trace, object, index, enclosing, depth);
+        let Some(node) = Node::new(trace, object, index, enclosing, depth) else {
+            return vec![Rejection::new("no time", Some(value))];
+        };
         let mut rejections = Vec::new();
-        if node.timestamp.is_none() {
-            rejections.push(Rejection::new("no time", Some(value)));
-        }
         trace.nodes.push(node);
         let warnings = Warnings::default();
         for child in Reader::new(object, &warnings).list("subsegments").into_iter().flatten() {
@@ -82,7 +81,8 @@ impl Node {
         rejections
     }
 
-    fn new(trace: &Trace, object: &Object, index: usize, enclosing: Option<usize>, depth: usize) -> Self {
+    /// Absent if it has no time.
+    fn new(trace: &Trace, object: &Object, index: usize, enclosing: Option<usize>, depth: usize) -> Option<Self> {
         let reader = Reader::new(object, &Warnings::default());
         let subsegment = enclosing.is_some() || reader.text("type").as_deref() == Some("subsegment");
         let mut members = object.clone();
@@ -93,14 +93,14 @@ impl Node {
             None => reader.text("trace_id").or_else(|| trace.id.clone()),
         };
         let epoch = trace_id.as_deref().and_then(id::epoch);
-        Node {
+        Some(Node {
             kind: if subsegment { Kind::Subsegment } else { Kind::Segment },
             members,
             id: reader.text("id"),
             name: reader.text("name"),
             start,
             end,
-            timestamp: start.or(end).or(epoch).or(trace.collected_at),
+            timestamp: start.or(end).or(epoch).or(trace.collected_at)?,
             trace_id,
             enclosing,
             outermost: enclosing.map_or(index, |enclosing| trace.nodes[enclosing].outermost),
@@ -110,7 +110,7 @@ impl Node {
             duplicate: false,
             initialized: false,
             subsegments_dropped: false,
-        }
+        })
     }
 
     pub fn reader(&self) -> Reader<'_> {
@@ -119,7 +119,7 @@ impl Node {
 
     /// Whether there is a document for it.
     pub fn is_documented(&self) -> bool {
-        self.timestamp.is_some() && self.replaced_by.is_none()
+        self.replaced_by.is_none()
     }
 
     pub fn is_segment(&self) -> bool {

@@ -21,10 +21,11 @@ pub fn of_segment(trace: &Trace, own: usize) -> Part {
     };
     let mut part = Part::from([own]);
     loop {
-        let ids: BTreeSet<String> = part.iter().filter_map(|index| trace.nodes[*index].id.clone()).collect();
+        let ids: BTreeSet<_> =
+            part.iter().map(|index| (&trace.nodes[*index].trace_id, trace.nodes[*index].id.clone())).collect();
         let joins = |node: &Node| match node.enclosing {
             Some(enclosing) => part.contains(&standing(trace, enclosing)),
-            None => !is_other(node) && node.parent_id().is_some_and(|parent| ids.contains(&parent)),
+            None => !is_other(node) && node.parent_id().is_some() && ids.contains(&(&node.trace_id, node.parent_id())),
         };
         let joining = |index: &usize| !part.contains(index) && joins(&trace.nodes[*index]);
         let more: Vec<usize> = (0..trace.nodes.len()).filter(joining).collect();

@@ -57,7 +57,7 @@ pub fn document(source: &Source, trace: &Trace, node: &Node) -> Draft {
     let warnings = Warnings::default();
     let reader = Reader::new(&node.members, &warnings);
     let mut body = Body::default();
-    let timestamp = node.timestamp.expect("a documented node has a time");
+    let timestamp = node.timestamp;
 
     let outermost = &trace.nodes[node.outermost];
     let segment = Some(outermost).filter(|outermost| outermost.is_segment());
@@ -66,7 +66,7 @@ pub fn document(source: &Source, trace: &Trace, node: &Node) -> Draft {
         timestamp,
         start: reader.time("start_time"),
         end: reader.time("end_time"),
-        duration_ns: None,
+        duration_micros: None,
         outcome: node.outcome(),
         account: common::segment_account(segment, source),
         region: common::segment_region(segment, source),
@@ -93,7 +93,7 @@ pub fn document(source: &Source, trace: &Trace, node: &Node) -> Draft {
     }
     body.put("xray.parse.warnings", warnings.list());
 
-    let t = id::version_time(source.message, Some(trace));
+    let t = id::version_time(source.message, Some(trace), None);
     Draft {
         document: Document {
             kind: node.kind,

@@ -29,7 +29,8 @@ impl Micros {
             return if number > 1e11 { Self::rounded(number * 1e3) } else { Self::from_seconds(number) };
         }
         let timestamp: Timestamp = date.as_str()?.parse().ok()?;
-        Self::new(timestamp.as_microsecond())
+        let nanos = timestamp.as_nanosecond();
+        Self::new(((nanos + nanos.signum() * 500) / 1000) as i64)
     }
 
     fn rounded(micros: f64) -> Option<Self> {

@@ -18,7 +18,7 @@ pub fn document(source: &Source, trace: &Trace) -> Option<Draft> {
         return None;
     }
     let start = nodes.iter().filter_map(|node| node.start).min();
-    let timestamp = start.or_else(|| nodes.iter().filter_map(|node| node.timestamp).min())?;
+    let timestamp = start.or_else(|| nodes.iter().map(|node| node.timestamp).min())?;
     let root = root(&nodes);
     let warnings = trace.warnings.clone();
     let mut body = Body::default();
@@ -27,7 +27,7 @@ pub fn document(source: &Source, trace: &Trace) -> Option<Draft> {
         timestamp,
         start,
         end: nodes.iter().filter_map(|node| node.end).max(),
-        duration_ns: trace.duration_ns(),
+        duration_micros: trace.duration_micros(),
         outcome: root.map_or("unknown", Node::outcome),
         account: source.account(),
         region: source.region(),
@@ -58,7 +58,7 @@ pub fn document(source: &Source, trace: &Trace) -> Option<Draft> {
             kind: Kind::Trace,
             id: id::of_trace(source.input.payload, account.as_deref(), region.as_deref(), trace),
             time_ns: id::index_time(trace_id.map(String::as_str), timestamp).nanos(),
-            version: id::version_time(source.message, Some(trace)),
+            version: id::version_time(source.message, Some(trace), None),
             body: body.finish(),
         },
         start,
@@ -82,11 +82,11 @@ impl Node {
 }
 
 impl Trace {
-    /// `Duration` in nanoseconds, if that is a number of 64 bits.
-    fn duration_ns(&self) -> Option<i64> {
+    /// `Duration` in microseconds, if its nanoseconds are a number of 64 bits.
+    fn duration_micros(&self) -> Option<i64> {
         let micros = (self.duration? * 1e6).round();
         if micros.abs() < 9e15 {
-            return Some(micros as i64 * 1000);
+            return Some(micros as i64);
         }
         self.warnings.add("dropped:Duration");
         None

@@ -1,7 +1,10 @@
 //! Objects in byte order of their keys.
 //!
 //! A folder lists its entries in no order, so it is walked level by level, and only where keys can be that are asked for:
-//! a page of a large archive costs its own folders, not all of them.
+//! a page of a large archive costs its own folders, not all of them, and a large folder is listed once for all its pages.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore};
@@ -9,26 +12,49 @@ use object_store::{ObjectMeta, ObjectStore};
 use super::Object;
 use super::store::{StoreError, from_store};
 
-/// At most `max` objects whose keys begin with `prefix` and come after `start_after`.
+/// A page of a list, and where the next one goes on.
+pub(super) struct Walk {
+    prefix: String,
+    /// The last key of the page.
+    last: String,
+    /// What is still to be looked at, the next one last.
+    todo: Vec<Entry>,
+    since: Instant,
+}
+
+/// A walk that nobody went on with for so long sees its folders anew.
+const LONGEST_WALK: Duration = Duration::from_secs(60);
+
+/// At most `max` objects whose keys begin with `prefix` and come after `start_after`. `walk` is where the last page of
+/// this store ended: if this is the next one, its folders need not be listed again.
 pub(super) async fn list(
     store: &dyn ObjectStore,
     prefix: &str,
     start_after: &str,
     max: usize,
+    walk: &Mutex<Option<Walk>>,
 ) -> Result<Vec<Object>, StoreError> {
-    let top = prefix.rsplit_once('/').map(|(folder, _)| folder).unwrap_or_default();
-    let Ok(top) = Path::parse(top) else { return Ok(Vec::new()) };
-    let mut found = Vec::new();
-    // What is still to be looked at, the next one last.
-    let mut todo = level(store, &top, prefix, start_after).await?;
-    while let Some(entry) = todo.pop() {
-        if found.len() >= max {
-            break;
+    let last_walk = walk.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let goes_on = |w: &Walk| w.prefix == prefix && w.last == start_after && w.since.elapsed() < LONGEST_WALK;
+    let (mut todo, since) = match last_walk.filter(goes_on) {
+        Some(walk) => (walk.todo, walk.since),
+        None => {
+            let top = prefix.rsplit_once('/').map(|(folder, _)| folder).unwrap_or_default();
+            let Ok(top) = Path::parse(top) else { return Ok(Vec::new()) };
+            (level(store, &top, prefix, start_after).await?, Instant::now())
         }
-        match entry {
-            Entry::Object(meta) => found.push(object(meta)),
-            Entry::Folder(path, _) => todo.extend(level(store, &path, prefix, start_after).await?),
+    };
+    let mut found: Vec<Object> = Vec::new();
+    while found.len() < max {
+        match todo.pop() {
+            Some(Entry::Object(meta)) => found.push(object(meta)),
+            Some(Entry::Folder(path, _)) => todo.extend(level(store, &path, prefix, start_after).await?),
+            None => return Ok(found),
         }
+    }
+    if let Some(object) = found.last() {
+        let next = Walk { prefix: prefix.to_owned(), last: object.key.clone(), todo, since };
+        *walk.lock().unwrap_or_else(PoisonError::into_inner) = Some(next);
     }
     Ok(found)
 }

@@ -1,13 +1,13 @@
 //! The objects of one grant, also for the host itself (dead letters).
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 
 use super::download::Download;
-use super::listing;
+use super::listing::{self, Walk};
 use super::upload::Upload;
 use super::{Compression, Object};
 use crate::pipeline::ObjectsGrant;
@@ -19,6 +19,7 @@ use crate::pipeline::ObjectsGrant;
 #[derive(Clone)]
 pub struct Store {
     inner: Arc<dyn ObjectStore>,
+    walk: Arc<Mutex<Option<Walk>>>,
 }
 
 /// Why a call failed.
@@ -45,7 +46,7 @@ impl Store {
         let failed = |error: String| StoreError::Failed(format!("{}: {error}", grant.path.display()));
         tokio::fs::create_dir_all(&grant.path).await.map_err(|error| failed(error.to_string()))?;
         let local = LocalFileSystem::new_with_prefix(&grant.path).map_err(|error| failed(error.to_string()))?;
-        Ok(Store { inner: Arc::new(local.with_fsync(true)) })
+        Ok(Store { inner: Arc::new(local.with_fsync(true)), walk: Arc::default() })
     }
 
     /// Makes an object, whole and durable, or replaces the one that has this key.
@@ -100,7 +101,7 @@ impl Store {
     ///
     /// The store fails.
     pub async fn list(&self, prefix: &str, start_after: Option<&str>, max: usize) -> Result<Vec<Object>, StoreError> {
-        listing::list(self.inner.as_ref(), prefix, start_after.unwrap_or_default(), max).await
+        listing::list(self.inner.as_ref(), prefix, start_after.unwrap_or_default(), max, &self.walk).await
     }
 
     /// Deletes an object. One that is not there counts as deleted.
@@ -179,6 +180,31 @@ mod tests {
         ];
         for (prefix, start_after, max, expected) in cases {
             assert_eq!(keys(&store, prefix, start_after, max).await, expected, "{prefix} {start_after:?} {max}");
+        }
+    }
+
+    #[tokio::test]
+    async fn pages_make_the_whole_list() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(&folder).await;
+        let mut expected = Vec::new();
+        for number in 0..60 {
+            let key = format!("day={}/part-{number}", number % 7);
+            store.put(&key, Vec::new()).await.unwrap();
+            expected.push(key);
+        }
+        expected.sort_unstable();
+        for size in [1, 7, 20, 60, 61] {
+            let mut pages: Vec<String> = Vec::new();
+            loop {
+                let page = keys(&store, "day=", pages.last().map(String::as_str), size).await;
+                if page.is_empty() {
+                    break;
+                }
+                assert!(page.len() <= size);
+                pages.extend(page);
+            }
+            assert_eq!(pages, expected, "pages of {size}");
         }
     }
 

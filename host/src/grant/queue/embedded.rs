@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, oneshot};
@@ -19,12 +19,18 @@ use super::{Backlog, Messages, Outgoing};
 use crate::pipeline::QueueGrant;
 use crate::stage::bindings::queue::ItemError;
 
-/// A durable queue in a file. Clones share everything; several processes may use the same file.
+/// A durable queue in a file. Clones share everything; several processes may use the same file. Dropping the last clone
+/// gives back what is still held, and waits for that.
 #[derive(Clone)]
-pub struct Queue {
-    requests: Sender<Request>,
+pub struct Queue(Arc<Shared>);
+
+struct Shared {
+    path: PathBuf,
+    /// `None` only while it is dropped: that is how the thread learns of its end.
+    requests: Option<Sender<Request>>,
+    thread: Option<JoinHandle<()>>,
     /// Something was sent or released here, so that a `receive` of this process need not wait to look again.
-    arrived: Arc<Notify>,
+    arrived: Notify,
 }
 
 /// Why a call failed as a whole.
@@ -79,7 +85,7 @@ impl Queue {
         let (opened, is_open) = oneshot::channel();
         let failed = |reason: String| QueueError::Failed { path: grant.path.clone(), reason };
         let for_thread = grant.clone();
-        thread::Builder::new()
+        let thread = thread::Builder::new()
             .name("queue".to_owned())
             .spawn(move || match File::open(&for_thread) {
                 Ok(file) => {
@@ -93,7 +99,8 @@ impl Queue {
             })
             .map_err(|error| failed(error.to_string()))?;
         is_open.await.map_err(|_| failed("its thread ended".to_owned()))??;
-        Ok(Queue { requests, arrived: Arc::new(Notify::new()) })
+        let (path, arrived) = (grant.path.clone(), Notify::new());
+        Ok(Queue(Arc::new(Shared { path, requests: Some(requests), thread: Some(thread), arrived })))
     }
 
     /// Waits at most `wait` for the first message; returns what is there, at most `max_messages` and about `max_bytes`
@@ -113,7 +120,7 @@ impl Queue {
         let until = Instant::now() + wait;
         let mut woken = pin!(woken);
         loop {
-            let requests = self.requests.clone();
+            let requests = self.requests()?.clone();
             let received = self.ask(|reply| Request::Receive { max_messages, max_bytes, requests, reply }).await?;
             let messages = received.take();
             let left = until.saturating_duration_since(Instant::now());
@@ -122,7 +129,7 @@ impl Queue {
             }
             tokio::select! {
                 () = &mut woken => return Ok(messages),
-                () = self.arrived.notified() => {}
+                () = self.0.arrived.notified() => {}
                 () = tokio::time::sleep(left.min(POLL)) => {}
             }
         }
@@ -151,15 +158,17 @@ impl Queue {
             return Ok(());
         }
         let released = self.ask(|reply| Request::Release { handles, reply: Some(reply) }).await;
-        self.arrived.notify_waiters();
+        self.0.arrived.notify_waiters();
         released
     }
 
     /// Like [`release`](Queue::release), for one who cannot wait.
     pub(super) fn give_back(&self, handles: Vec<u64>) {
         // Without a thread nothing is held: the file gives everything back when the process's time is over.
-        let _ = self.requests.send(Request::Release { handles, reply: None });
-        self.arrived.notify_waiters();
+        if let Ok(requests) = self.requests() {
+            let _ = requests.send(Request::Release { handles, reply: None });
+        }
+        self.0.arrived.notify_waiters();
     }
 
     /// Sends messages. What is not in the answer is durable.
@@ -169,7 +178,7 @@ impl Queue {
     /// The layout breaks the contract, or the file is busy or broken: nothing was sent.
     pub async fn send(&self, messages: Outgoing) -> Result<Vec<ItemError>, QueueError> {
         let errors = self.ask(|reply| Request::Send { messages, reply }).await?;
-        self.arrived.notify_waiters();
+        self.0.arrived.notify_waiters();
         Ok(errors)
     }
 
@@ -183,10 +192,25 @@ impl Queue {
     }
 
     async fn ask<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T, QueueError> {
-        let ended = || QueueError::Failed { path: PathBuf::new(), reason: "its thread ended".to_owned() };
         let (reply, answer) = oneshot::channel();
-        self.requests.send(request(reply)).map_err(|_| ended())?;
-        answer.await.map_err(|_| ended())?
+        self.requests()?.send(request(reply)).map_err(|_| self.ended())?;
+        answer.await.map_err(|_| self.ended())?
+    }
+
+    fn requests(&self) -> Result<&Sender<Request>, QueueError> {
+        self.0.requests.as_ref().ok_or_else(|| self.ended())
+    }
+
+    fn ended(&self) -> QueueError {
+        QueueError::Failed { path: self.0.path.clone(), reason: "its thread ended".to_owned() }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        drop(self.requests.take());
+        // A thread that panicked has said so.
+        let _ = self.thread.take().map(JoinHandle::join);
     }
 }
 
@@ -220,10 +244,13 @@ struct Worker {
     grant: QueueGrant,
 }
 
+/// Tells a request what became of its transaction.
+type Answer = Box<dyn FnOnce(Result<(), QueueError>)>;
+
 /// Requests that share a transaction: what to do once it is known whether it was committed.
 #[derive(Default)]
 struct Batch {
-    answers: Vec<Box<dyn FnOnce(Result<(), QueueError>)>>,
+    answers: Vec<Answer>,
     received: Vec<u64>,
     settled: Vec<u64>,
     error: Option<QueueError>,

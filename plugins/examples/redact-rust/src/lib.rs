@@ -3,10 +3,8 @@ use rayline_sdk::{Context, Event, Failure, NewEvent, Output, Transform};
 /// Which field is redacted.
 #[derive(serde::Deserialize, schemars::JsonSchema)]
 struct Redact {
-    /// The field: its keys from the outside in, joined by dots.
+    /// The field, as it stands in the body: `user.id`.
     field: String,
-    /// What stands in its place. `[redacted]` if absent.
-    replacement: Option<String>,
 }
 
 impl Transform for Redact {
@@ -18,15 +16,13 @@ impl Transform for Redact {
     }
 
     fn process(&mut self, event: &Event<'_>, out: &mut Output) -> Result<(), Failure> {
-        let mut body = serde_json::from_slice(event.body).map_err(|_| Failure::reject("the body is not JSON"))?;
-        let field = self.field.split('.').try_fold(&mut body, |value: &mut serde_json::Value, key| value.get_mut(key));
-        if let Some(field) = field {
-            *field = self.replacement.as_deref().unwrap_or("[redacted]").into();
-            out.push(&NewEvent::like(event), body.to_string().as_bytes());
-        } else {
-            out.keep(event);
+        let body = serde_json::from_slice(event.body).map_err(|_| Failure::reject("the body is not JSON"));
+        let mut body: serde_json::Value = body?;
+        match body.get_mut(&self.field) {
+            Some(field) => *field = "[redacted]".into(),
+            None => return Ok(out.keep(event)),
         }
-        Ok(())
+        Ok(out.push(&NewEvent::like(event), body.to_string().as_bytes()))
     }
 }
 
