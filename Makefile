@@ -13,12 +13,9 @@ build: ## The host, with the stages it ships.
 demo: build ## The main job, on samples: queue, archive, documents.
 	@rm -rf $(DEMO)
 	@echo "== samples -> queue"
-	RAYLINE_DATA_DIR=$(CURDIR)/$(DEMO) RAYLINE_ARCHIVE=$(CURDIR)/samples RAYLINE_QUEUE=$(CURDIR)/$(DEMO)/inbox.queue \
-		$(RAYLINE) replay pipelines/replay.toml
+	RAYLINE_ARCHIVE=../samples $(RAYLINE) replay pipelines/replay.toml
 	@echo "== queue -> archive and documents"
-	RAYLINE_DATA_DIR=$(CURDIR)/$(DEMO) RAYLINE_ARCHIVE=$(CURDIR)/$(DEMO)/archive \
-		RAYLINE_QUEUE=$(CURDIR)/$(DEMO)/inbox.queue RAYLINE_DOCUMENTS=$(CURDIR)/$(DEMO)/documents \
-		$(RAYLINE) run pipelines/demo.toml
+	$(RAYLINE) run pipelines/demo.toml
 	@echo "Results are in $(DEMO)/archive and $(DEMO)/documents"
 
 test: lint ## Everything that must hold.

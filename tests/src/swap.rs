@@ -7,7 +7,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::e2e::assert_same;
-use crate::harness::{World, build, generated, guest, target, target_is_installed, workspace};
+use crate::harness::{World, build, generated, guest, lines, target, target_is_installed, workspace};
 
 const FIELD: &str = "execution.input";
 
@@ -188,10 +188,13 @@ fn frozen_guests_run() {
         frozen("sink"),
     ));
     let number = |body: &Value| body["n"].as_u64().expect("a number");
-    let queued: BTreeSet<u64> = world.take("out.queue").iter().map(|event| number(&event["body"])).collect();
-    assert_eq!(queued, (0..100).collect());
-    let printed = ended.stdout.lines().map(|line| number(&serde_json::from_str(line).expect("JSON")));
-    assert_eq!(printed.collect::<BTreeSet<u64>>(), queued);
+    let numbers = |lines: &mut dyn Iterator<Item = String>| -> BTreeSet<u64> {
+        lines.map(|line| number(&serde_json::from_str(&line).expect("JSON"))).collect()
+    };
+    assert_eq!(numbers(&mut ended.stdout.lines().map(str::to_owned)), (0..100).collect());
+    assert_eq!(numbers(&mut lines(&world.path("objects")).into_iter().map(|(_, line)| line)), (0..100).collect());
+    let left = world.take("out.queue").len();
+    assert!((1..100).contains(&left), "it takes what it sent, and gives one of each batch back: {left}");
     assert!(world.letters().is_empty());
 
     // What else a transform can do, and a source of today.

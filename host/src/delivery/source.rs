@@ -99,12 +99,18 @@ impl Source {
             };
             let received = self.stage.metrics.received.get();
             let fault = match self.read(&mut handed).await {
-                Ok(end) => match self.drain(handed, end).await {
-                    Ok(()) => return Ok(()),
+                Ok(end) => match self.drain(&mut handed, end).await {
+                    Ok(()) => return handed.instance.close().await.map_err(|trap| self.fatal(trap.to_string())),
+                    // Its readers are told that nothing more comes: it cannot begin again.
+                    Err(Fault::Trapped(trap)) => {
+                        return Err(self.fatal(format!("it trapped while settling its last tickets: {trap}")));
+                    }
                     Err(fault) => fault,
                 },
                 Err(fault) => fault,
             };
+            // What is safe is not read again, so that a source that traps at one place reads nothing new and is found out.
+            self.keep(&mut handed)?;
             let trap = match fault {
                 Fault::Stage(error) => return Err(error),
                 Fault::Trapped(trap) => trap,
@@ -225,22 +231,23 @@ impl Source {
     }
 
     /// Nothing more is read: what is downstream goes its way, and its tickets are settled.
-    async fn drain(&mut self, mut handed: Handed, end: End) -> Result<(), Fault> {
+    async fn drain(&mut self, handed: &mut Handed, end: End) -> Result<(), Fault> {
         self.outlets = Outlets::default();
         handed.settle = unbounded_channel().0;
         loop {
-            self.settle(&mut handed).await?;
+            self.settle(handed).await?;
             if handed.settled.recv_many(&mut handed.untold, SETTLE_AT_ONCE).await == 0 {
                 break;
             }
         }
-        self.settle(&mut handed).await?;
-        let kept = match end {
-            End::Finished => self.checkpoint.remove(),
-            End::Stopped => self.save(&mut handed),
-        };
-        kept.map_err(|error| Fault::Stage(self.fatal(format!("cannot keep its checkpoint: {error}"))))?;
-        handed.instance.close().await.map_err(Fault::Trapped)
+        self.settle(handed).await?;
+        match end {
+            End::Finished => {
+                let removed = self.checkpoint.remove();
+                removed.map_err(|error| Fault::Stage(self.fatal(format!("cannot remove its checkpoint: {error}"))))
+            }
+            End::Stopped => self.keep(handed).map_err(Fault::Stage),
+        }
     }
 
     /// Tells the guest what was settled, and saves the checkpoint that became safe.
@@ -273,17 +280,18 @@ impl Source {
             }
         }
         self.stage.set_oldest(handed.readings.oldest());
-        if handed.unsaved.is_some() && handed.saved_at.elapsed() >= SAVE_EVERY {
-            self.save(handed)
-                .map_err(|error| Fault::Stage(self.fatal(format!("cannot save its checkpoint: {error}"))))?;
+        if handed.saved_at.elapsed() >= SAVE_EVERY {
+            self.keep(handed).map_err(Fault::Stage)?;
         }
         Ok(())
     }
 
-    fn save(&self, handed: &mut Handed) -> std::io::Result<()> {
+    /// Saves the checkpoint that became safe, if one did.
+    fn keep(&self, handed: &mut Handed) -> Result<(), StageError> {
         handed.saved_at = Instant::now();
         if let Some(checkpoint) = handed.unsaved.take() {
-            tokio::task::block_in_place(|| self.checkpoint.save(&checkpoint))?;
+            let saved = tokio::task::block_in_place(|| self.checkpoint.save(&checkpoint));
+            saved.map_err(|error| self.fatal(format!("cannot save its checkpoint: {error}")))?;
             debug!(stage = %self.stage.name, checkpoint, "saved a checkpoint");
         }
         Ok(())

@@ -6,7 +6,8 @@ out=${1:?usage: build.sh FOLDER}
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
 
-# Not `npm ci`: it refuses a lock that lacks other platforms' optional packages.
+# preview2-shim is named in package.json because componentize-js needs it and does not say so. Not `npm ci`: it refuses a
+# lock that lacks other platforms' optional packages.
 if ! cmp -s "$here/package-lock.json" "$here/node_modules/installed.json"; then
     (cd "$here" && npm install --no-save --silent --no-audit --no-fund)
     cp "$here/package-lock.json" "$here/node_modules/installed.json"
