@@ -26,9 +26,10 @@ fn main() -> Result<()> {
         println!("cargo::rerun-if-changed={}", root.join("plugins").join(package).display());
     }
 
-    let components = rayline_builder::build(&root, &SHIPPED, &target_dir, Progress::OnFailure)
+    let mut components = rayline_builder::build(&root, &SHIPPED, &target_dir, Progress::OnFailure)
         .context("cannot build the stages that are shipped with the host")?;
 
+    components.sort_by(|a, b| a.package.cmp(&b.package));
     let mut source = String::from(
         "/// The stages shipped with the host: name and component.\npub static SHIPPED: &[(&str, &[u8])] = &[\n",
     );

@@ -77,11 +77,11 @@ pub struct StageMetrics {
     component: Component,
     /// Events given to the stage; of a source: read.
     pub received: Counter,
-    /// Their bytes.
+    /// Bytes of their bodies.
     pub received_bytes: Counter,
     /// Events that the stage handed on or wrote.
     pub sent: Counter,
-    /// Their bytes.
+    /// Bytes of their bodies.
     pub sent_bytes: Counter,
     /// Seconds of one call, host calls included.
     pub call: Histogram,
@@ -152,9 +152,9 @@ impl Metrics {
             "Events given to a stage, or read by a source",
             all.received.clone(),
         );
-        registry.register("component_received_event_bytes", "Their bytes", all.received_bytes.clone());
+        registry.register("component_received_event_bytes", "Bytes of their bodies", all.received_bytes.clone());
         registry.register("component_sent_events", "Events that a stage handed on or wrote", all.sent.clone());
-        registry.register("component_sent_event_bytes", "Their bytes", all.sent_bytes.clone());
+        registry.register("component_sent_event_bytes", "Bytes of their bodies", all.sent_bytes.clone());
         registry.register("component_errors", "Failed calls and bad events", all.errors.clone());
         registry.register(
             "component_discarded_events",

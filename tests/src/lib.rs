@@ -15,3 +15,39 @@ mod flatten;
 /// Every error of a pipeline file and its remedy.
 #[cfg(test)]
 mod validate;
+
+/// Runs the real host, in a folder of its own for each test.
+#[cfg(test)]
+mod harness;
+
+/// The main job: queue to archive and documents, and the archive replayed.
+#[cfg(test)]
+mod e2e;
+
+/// `kill -9` at each point where something is half done.
+#[cfg(test)]
+mod kill;
+
+/// Stages that misbehave.
+#[cfg(test)]
+mod guests;
+
+/// A user's stage between two of ours; one stage in three languages; stages that were built long ago.
+#[cfg(test)]
+mod swap;
+
+/// `rayline replay`.
+#[cfg(test)]
+mod replay;
+
+/// `rayline dead-letter`.
+#[cfg(test)]
+mod letters;
+
+/// The other commands, signals, exit codes, logs, metrics.
+#[cfg(test)]
+mod commands;
+
+/// The pipelines that are shipped, and every command of the README.
+#[cfg(test)]
+mod readme;

@@ -144,6 +144,7 @@ async fn replay(pipeline: &Pipeline, loader: &Loader, store: &Store, at: Option<
 
     let (settle, mut settled) = unbounded_channel();
     let mut given = BTreeSet::new();
+    let mut broken = None;
     'objects: for (number, object) in objects.iter().enumerate() {
         let letters = Letters::read(store, object).await?;
         if let Some(at) = at
@@ -161,7 +162,8 @@ async fn replay(pipeline: &Pipeline, loader: &Loader, store: &Store, at: Option<
             };
             tokio::select! {
                 () = inlet.budget.room() => {}
-                _ = &mut ended => {
+                result = &mut ended => {
+                    broken = Some(exit_of(result?));
                     given.remove(&number);
                     break 'objects;
                 }
@@ -184,7 +186,10 @@ async fn replay(pipeline: &Pipeline, loader: &Loader, store: &Store, at: Option<
             _ => kept += 1,
         }
     }
-    let exit = if ended.is_finished() { Exit::Failed } else { exit_of(ended.await?) };
+    let exit = match broken {
+        Some(exit) => exit,
+        None => exit_of(ended.await?),
+    };
     summarize(pipeline, &status);
     eprintln!("  dead letter objects: {deleted} delivered and deleted, {kept} kept");
     Ok(exit)

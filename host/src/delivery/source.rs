@@ -192,9 +192,10 @@ impl Source {
 
     async fn hand_out(&self, handed: &mut Handed, events: SourceEvents) {
         let stage = &self.stage;
+        let bodies: usize = events.events.iter().map(|output| output.event.body.len()).sum();
         let bytes: usize = events.events.iter().map(|output| output.event.bytes()).sum();
         stage.metrics.received.inc_by(events.events.len() as u64);
-        stage.metrics.received_bytes.inc_by(bytes as u64);
+        stage.metrics.received_bytes.inc_by(bodies as u64);
         stage.metrics.batch.observe(events.events.len() as f64);
         if let Some(progress) = events.progress {
             stage.set_progress(progress);
@@ -216,7 +217,7 @@ impl Source {
         drop(tickets);
         fail_point!("after-receive", !claimed.is_empty(), |_| crate::failpoint::stay("after-receive"));
         stage.metrics.sent.inc_by(claimed.len() as u64);
-        stage.metrics.sent_bytes.inc_by(bytes as u64);
+        stage.metrics.sent_bytes.inc_by(bodies as u64);
         self.outlets.send(claimed).await;
     }
 

@@ -155,7 +155,7 @@ impl Worker {
     /// Calls the stage once. An instance that traps is dropped; the next call opens another.
     async fn call(&mut self, events: &[Claimed]) -> Result<Outcome, StageError> {
         let stage = self.stage.clone();
-        let bytes: usize = events.iter().map(|claimed| claimed.event.bytes()).sum();
+        let bytes: usize = events.iter().map(|claimed| claimed.event.body.len()).sum();
         stage.metrics.received.inc_by(events.len() as u64);
         stage.metrics.received_bytes.inc_by(bytes as u64);
         stage.metrics.batch.observe(events.len() as f64);
@@ -239,6 +239,7 @@ impl Exits {
     async fn hand_on(&self, events: Vec<Claimed>, processed: Processed) {
         let stage = &self.stage;
         let bytes: usize = processed.outputs.iter().map(|output| output.event.bytes()).sum();
+        let bodies: usize = processed.outputs.iter().map(|output| output.event.body.len()).sum();
         let charge = stage.budget.charge(bytes);
         let mut named = vec![false; events.len()];
         let mut outputs = Vec::with_capacity(processed.outputs.len());
@@ -257,7 +258,7 @@ impl Exits {
         }
         stage.metrics.filtered().inc_by(named.iter().filter(|named| !**named).count() as u64);
         stage.metrics.sent.inc_by(outputs.len() as u64);
-        stage.metrics.sent_bytes.inc_by(bytes as u64);
+        stage.metrics.sent_bytes.inc_by(bodies as u64);
         self.outlets.send(outputs).await;
         events.into_iter().for_each(|claimed| claimed.claim.done());
     }
@@ -280,7 +281,7 @@ impl Exits {
             match verdict {
                 None => {
                     good += 1;
-                    self.stage.metrics.sent_bytes.inc_by(claimed.event.bytes() as u64);
+                    self.stage.metrics.sent_bytes.inc_by(claimed.event.body.len() as u64);
                     claimed.claim.done();
                 }
                 Some(Verdict::Retry(Later { reason, after })) => {

@@ -1,0 +1,174 @@
+//! `kill -9` at each point where something is half done.
+
+use std::collections::BTreeSet;
+use std::os::unix::process::ExitStatusExt;
+use std::sync::OnceLock;
+
+use serde_json::Value;
+
+use crate::e2e::{assert_same, reasons};
+use crate::harness::{Documents, World, generated, lines, malformed};
+
+/// The main job, and beside it a note of each event that was received. A message comes again soon.
+const MAIN_JOB: &str = r#"
+    data_dir = "data"
+
+    [sources.inbox]
+    plugin = "queue-source"
+    grants.queue = { url = "file:inbox.queue", visibility_secs = 1 }
+    options.stop_when_empty = true
+
+    [sinks.received]
+    plugin = "file-sink"
+    inputs = ["inbox"]
+    grants.objects = "file:received"
+    options.format = "event"
+    batch.timeout_secs = 0.01
+
+    [sinks.archive]
+    plugin = "archive-sink"
+    inputs = ["inbox"]
+    grants.objects = "file:archive"
+    batch.timeout_secs = 0.01
+
+    [transforms.flatten]
+    plugin = "flatten"
+    inputs = ["inbox"]
+
+    [sinks.documents]
+    plugin = "file-sink"
+    inputs = ["flatten"]
+    grants.objects = "file:documents"
+    options.format = "event"
+    batch.timeout_secs = 0.01
+"#;
+
+/// What is there in the end, whatever happened on the way.
+#[derive(Clone)]
+struct State {
+    archived: BTreeSet<Vec<u8>>,
+    documents: Documents,
+    rejected: BTreeSet<(Vec<u8>, String)>,
+}
+
+fn state(world: &World) -> State {
+    State {
+        archived: world.archived("archive").into_iter().map(|message| message.raw).collect(),
+        documents: world.documents("documents"),
+        rejected: reasons(&world.letters()),
+    }
+}
+
+fn world() -> World {
+    let world = World::new();
+    world.send("inbox.queue", &[generated(300), malformed(8)].concat());
+    world
+}
+
+fn unharmed() -> &'static State {
+    static STATE: OnceLock<State> = OnceLock::new();
+    STATE.get_or_init(|| {
+        let world = world();
+        world.run(MAIN_JOB);
+        assert_eq!(highest_count(&world), 1, "nothing comes twice");
+        state(&world)
+    })
+}
+
+/// The highest receive count of all messages.
+fn highest_count(world: &World) -> u64 {
+    let events = lines(&world.path("received"));
+    let count = |line: &str| {
+        let event: Value = serde_json::from_str(line).expect("an event");
+        event["attrs"]["receive_count"].as_u64().unwrap_or_else(|| panic!("no receive count in {line}"))
+    };
+    events.iter().map(|(_, line)| count(line)).max().expect("events")
+}
+
+/// Kills at the named point; the folders of `safe` must hold something then. Then runs to the end.
+fn check(point: &str, safe: &[&str]) {
+    let world = world();
+    world.write("pipeline.toml", MAIN_JOB);
+    let mut host = world.rayline(&["run", "pipeline.toml"]).env("FAILPOINTS", format!("{point}=return")).start();
+    host.until_it_says("reached ");
+    assert_eq!(host.kill().status.signal(), Some(9));
+    for folder in safe {
+        assert!(!lines(&world.path(folder)).is_empty(), "nothing is in {folder} at {point}");
+    }
+
+    world.rayline(&["run", "pipeline.toml"]).succeeds();
+    assert!(highest_count(&world) > 1, "nothing was in flight and came again");
+    let (found, expected) = (state(&world), unharmed());
+    assert_eq!(found.archived, expected.archived);
+    assert_same(&found.documents, &expected.documents);
+    assert_eq!(found.rejected, expected.rejected);
+    assert_eq!(world.take("inbox.queue"), [] as [Value; 0], "the queue is empty");
+}
+
+#[test]
+fn after_receive() {
+    check("after-receive", &[]);
+}
+
+#[test]
+fn after_the_archive_put() {
+    check("after-write-archive", &["archive"]);
+}
+
+#[test]
+fn after_the_documents_are_written() {
+    check("after-write-documents", &["documents"]);
+}
+
+#[test]
+fn before_settling() {
+    check("before-settle", &["documents", "archive"]);
+}
+
+#[test]
+fn inside_a_dead_letter_write() {
+    check("in-dead-letter-write", &[]);
+}
+
+/// The first checkpoint is saved, the second is written but not there: the replay goes on from the first.
+#[test]
+fn between_writing_and_renaming_a_checkpoint() {
+    let world = World::new();
+    let messages = generated(300);
+    for (n, messages) in messages.chunks(10).enumerate() {
+        let lines: Vec<u8> = messages.iter().flat_map(|m| [m.trim_ascii(), b"\n"].concat()).collect();
+        world.write(&format!("archive/{n:03}.json"), lines);
+    }
+    world.write(
+        "replay.toml",
+        r#"
+        data_dir = "data"
+        [sources.archive]
+        plugin = "archive-source"
+        grants.objects = "file:archive"
+        [sinks.queue]
+        plugin = "queue-sink"
+        inputs = ["archive"]
+        grants.queue = "file:out.queue"
+        batch.timeout_secs = 0.01
+        "#,
+    );
+    let mut host = world
+        .rayline(&["replay", "replay.toml", "--rate", "50"])
+        .env("FAILPOINTS", "before-checkpoint-rename=1*off->return")
+        .start();
+    host.until_it_says("reached before-checkpoint-rename");
+    assert_eq!(host.kill().status.signal(), Some(9));
+    let checkpoints: Vec<_> = std::fs::read_dir(world.path("data/checkpoints/replay"))
+        .expect("checkpoints")
+        .map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8"))
+        .collect();
+    assert_eq!(BTreeSet::from_iter(checkpoints), BTreeSet::from(["archive-0".into(), "archive-0.new".into()]));
+
+    world.rayline(&["replay", "replay.toml"]).succeeds();
+    let bodies: Vec<String> = world.take("out.queue").iter().map(|event| event["body"].to_string()).collect();
+    let different: BTreeSet<&String> = bodies.iter().collect();
+    assert_eq!(different.len(), messages.len(), "every message was replayed");
+    assert!(bodies.len() > messages.len(), "nothing was in flight and came again");
+    assert!(bodies.len() < 2 * messages.len(), "it began anew instead of going on: {}", bodies.len());
+}

@@ -1,0 +1,103 @@
+//! The pipelines that are shipped, and every command of the README.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use serde_json::Value;
+
+use crate::e2e::{flattened, reasons};
+use crate::harness::{World, binary, lines, workspace};
+
+/// A folder that looks like the project's, with the host where `make build` puts it.
+fn project() -> World {
+    let world = World::new();
+    for name in ["plugins", "samples", "Makefile"] {
+        std::os::unix::fs::symlink(workspace(name).canonicalize().expect("it is there"), world.path(name)).expect("a link");
+    }
+    for name in shipped() {
+        let name = format!("pipelines/{name}");
+        world.write(&name, fs::read(workspace(&name)).expect("a pipeline"));
+    }
+    fs::create_dir_all(world.path("target/release")).expect("a folder");
+    fs::copy(binary(), world.path("target/release/rayline")).expect("a copy");
+    for pipeline in ["demo", "replay"] {
+        world.share_cache(&format!("target/demo/{pipeline}"));
+    }
+    world
+}
+
+fn shipped() -> Vec<String> {
+    let entries = fs::read_dir(workspace("pipelines")).expect("pipelines");
+    let mut names: Vec<_> = entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8")).collect();
+    names.sort();
+    names
+}
+
+/// Runs what `make demo` runs after building.
+fn demo(world: &World) {
+    let makefile = fs::read_to_string(workspace("Makefile")).expect("the Makefile");
+    let (_, recipe) = makefile.split_once("\ndemo:").expect("a target `demo`");
+    let recipe: Vec<&str> = recipe.lines().skip(1).take_while(|line| line.starts_with('\t')).collect();
+    let recipe = recipe.join("\n").replace("\\\n", " ");
+    let mut run = 0;
+    for command in recipe.lines().map(|line| line.trim().trim_start_matches('@')) {
+        if !command.contains("$(RAYLINE)") {
+            continue;
+        }
+        shell(world, &command.replace("$(RAYLINE)", "target/release/rayline"));
+        run += 1;
+    }
+    assert_eq!(run, 2, "{recipe}");
+}
+
+fn shell(world: &World, command: &str) -> String {
+    let output = std::process::Command::new("sh")
+        .args(["-c", command])
+        .current_dir(world.path("."))
+        .env_remove("CARGO_TARGET_DIR")
+        .output()
+        .expect("sh");
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{command}\n{stdout}\n{stderr}");
+    format!("{stdout}{stderr}")
+}
+
+#[test]
+fn the_shipped_pipelines_do_what_they_say() {
+    assert_eq!(shipped(), ["demo.toml", "replay.toml"], "each is run by a test");
+
+    let world = project();
+    demo(&world);
+    let archived = world.archived("target/demo/archive");
+    let samples = fs::read_dir(workspace("samples")).expect("samples").count();
+    assert!(archived.len() >= samples - 1, "{} messages of {samples} samples", archived.len());
+    let (documents, rejections) = flattened(&archived);
+    let text = |body: &Value| serde_json::to_string(body).expect("JSON");
+    let expected: BTreeSet<String> = documents.iter().map(|(_, _, body)| text(body)).collect();
+    let written = lines(&world.path("target/demo/documents")).into_iter();
+    let written: BTreeSet<String> = written.map(|(_, line)| text(&serde_json::from_str(&line).expect("JSON"))).collect();
+    assert_eq!(written, expected);
+    let letters = crate::harness::letters(&world.path("target/demo/demo/dead-letter"));
+    assert_eq!(reasons(&letters), rejections);
+}
+
+#[test]
+fn every_command_of_the_readme_runs() {
+    let readme = fs::read_to_string(workspace("README.md")).expect("the README");
+    let blocks = readme.split("```sh\n").skip(1).filter_map(|rest| rest.split_once("```"));
+    let commands: Vec<&str> = blocks.flat_map(|(block, _)| block.lines()).filter(|line| !line.trim().is_empty()).collect();
+    assert!(commands.len() > 4, "{commands:?}");
+    let world = project();
+    demo(&world);
+    for command in commands {
+        if let Some(goal) = command.strip_prefix("make ") {
+            shell(&world, &format!("make -n {goal}"));
+        } else if command.contains("target/release/rayline ") {
+            let said = shell(&world, command);
+            assert!(!said.is_empty(), "{command}");
+        } else {
+            panic!("README.md has a command that this test cannot run: {command}");
+        }
+    }
+    assert!(world.path("redact.wasm").is_file(), "README.md builds the example");
+}
