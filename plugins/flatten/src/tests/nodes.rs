@@ -17,6 +17,8 @@ fn coercions() {
     for (members, field, expected, warning) in [
         (r#","name":5"#, "span.name", json!("5"), None),
         (r#","name":true"#, "span.name", json!("true"), None),
+        (r#","name":-0"#, "span.name", json!("0"), None),
+        (r#","name":1e300"#, "span.name", json!("1e+300"), None),
         (r#","name":{}"#, "span.name", Value::Null, Some("dropped:name")),
         (r#","name":"x","name":"""#, "span.name", Value::Null, None),
         (r#","end_time":"2.5""#, "event.end", json!("1970-01-01T00:00:02.500000Z"), Some("time_string")),
