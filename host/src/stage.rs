@@ -7,6 +7,8 @@ mod answer;
 mod batch;
 pub mod bindings;
 pub(crate) mod limits;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -53,7 +53,8 @@ fn what_is_asked_without_a_pipeline() {
     }
     let listed = world.rayline(&["plugin", "list"]).succeeds().stdout;
     let names: Vec<&str> = listed.lines().filter_map(|line| line.split(' ').next()).collect();
-    let shipped = ["archive-sink", "archive-source", "file-sink", "flatten", "print-sink", "queue-sink", "queue-source"];
+    let shipped =
+        ["archive-sink", "archive-source", "file-sink", "flatten", "print-sink", "queue-sink", "queue-source"];
     assert_eq!(names, shipped);
 }
 
@@ -248,7 +249,10 @@ fn metrics_have_the_right_numbers() {
     }
     assert!(documents > 500.0 && letters >= 4.0);
     let labels = ["pipeline=\"pipeline\"", "component_kind=\"transform\"", "component_type=\"flatten\""];
-    assert_eq!(metric(&page, &[&["component_errors_total{", "error_type=\"reject\""], &labels[..]].concat()), Some(letters));
+    assert_eq!(
+        metric(&page, &[&["component_errors_total{", "error_type=\"reject\""], &labels[..]].concat()),
+        Some(letters)
+    );
     for name in [
         "component_call_duration_seconds_bucket",
         "component_received_events_count_bucket",

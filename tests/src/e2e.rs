@@ -51,14 +51,18 @@ fn two_thousand_messages_become_an_archive_and_documents_and_a_replay_changes_no
     let world = World::new();
     let broken = malformed(40);
     let mut payloads = generated(1960);
-    let sent: Vec<_> = payloads.iter().enumerate().map(|(n, m)| if n % 5 == 0 { packed(m) } else { m.clone() }).collect();
+    let sent: Vec<_> =
+        payloads.iter().enumerate().map(|(n, m)| if n % 5 == 0 { packed(m) } else { m.clone() }).collect();
     world.send("inbox.queue", &[sent, broken.clone()].concat());
     payloads.extend(broken.iter().cloned());
     payloads.sort();
 
     world.run(MAIN_JOB);
     let archived = world.archived("archive");
-    assert!(archived.iter().map(|message| &message.raw).eq(&payloads), "the archive holds every payload, byte for byte");
+    assert!(
+        archived.iter().map(|message| &message.raw).eq(&payloads),
+        "the archive holds every payload, byte for byte"
+    );
     let (expected, rejections) = expected(&archived);
     assert!(expected.len() > 5 * payloads.len(), "{} documents", expected.len());
     assert_same(&world.documents("documents"), &expected);

@@ -257,7 +257,8 @@ fn fatal_ends_the_pipeline() {
 #[test]
 fn a_source_that_only_traps_ends_the_pipeline_with_its_words() {
     let world = World::new();
-    let source = plugin("guest-source") + "options = { count = 1000, panic_at = 0 }\nretry = { initial_secs = 0.01, max_secs = 0.01 }";
+    let source = plugin("guest-source")
+        + "options = { count = 1000, panic_at = 0 }\nretry = { initial_secs = 0.01, max_secs = 0.01 }";
     world.write("pipeline.toml", pipeline(&source, &transform("options.fault = \"none\""), FILES));
     world.rayline(&["run", "pipeline.toml"]).ends().with_code(1).says("asked to panic at 0");
 }

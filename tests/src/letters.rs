@@ -97,7 +97,10 @@ fn events_are_given_to_one_stage_alone() {
 
     world.write("pipeline.toml", pipeline(HARMLESS, ""));
     let replay = |at| world.rayline(&["dead-letter", "replay", "pipeline.toml", "--at", at]);
-    replay("nobody").ends().with_code(1).says("pipeline.toml has no stage `nobody`: use one of in, middle, faulty, files");
+    replay("nobody")
+        .ends()
+        .with_code(1)
+        .says("pipeline.toml has no stage `nobody`: use one of in, middle, faulty, files");
     replay("middle").succeeds().says("0 delivered and deleted");
     assert_eq!(world.letters().len(), 10, "letters of another stage stay");
     replay("faulty").succeeds().says("0 kept");

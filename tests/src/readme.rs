@@ -12,7 +12,8 @@ use crate::harness::{World, binary, lines, workspace};
 fn project() -> World {
     let world = World::new();
     for name in ["plugins", "samples", "Makefile"] {
-        std::os::unix::fs::symlink(workspace(name).canonicalize().expect("it is there"), world.path(name)).expect("a link");
+        std::os::unix::fs::symlink(workspace(name).canonicalize().expect("it is there"), world.path(name))
+            .expect("a link");
     }
     for name in shipped() {
         let name = format!("pipelines/{name}");
@@ -28,7 +29,8 @@ fn project() -> World {
 
 fn shipped() -> Vec<String> {
     let entries = fs::read_dir(workspace("pipelines")).expect("pipelines");
-    let mut names: Vec<_> = entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8")).collect();
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8")).collect();
     names.sort();
     names
 }
@@ -75,7 +77,8 @@ fn the_shipped_pipelines_do_what_they_say() {
     let text = |body: &Value| serde_json::to_string(body).expect("JSON");
     let expected: BTreeSet<String> = documents.iter().map(|(_, _, body)| text(body)).collect();
     let written = lines(&world.path("target/demo/documents")).into_iter();
-    let written: BTreeSet<String> = written.map(|(_, line)| text(&serde_json::from_str(&line).expect("JSON"))).collect();
+    let written: BTreeSet<String> =
+        written.map(|(_, line)| text(&serde_json::from_str(&line).expect("JSON"))).collect();
     assert_eq!(written, expected);
     let letters = crate::harness::letters(&world.path("target/demo/demo/dead-letter"));
     assert_eq!(reasons(&letters), rejections);
@@ -85,7 +88,8 @@ fn the_shipped_pipelines_do_what_they_say() {
 fn every_command_of_the_readme_runs() {
     let readme = fs::read_to_string(workspace("README.md")).expect("the README");
     let blocks = readme.split("```sh\n").skip(1).filter_map(|rest| rest.split_once("```"));
-    let commands: Vec<&str> = blocks.flat_map(|(block, _)| block.lines()).filter(|line| !line.trim().is_empty()).collect();
+    let commands: Vec<&str> =
+        blocks.flat_map(|(block, _)| block.lines()).filter(|line| !line.trim().is_empty()).collect();
     assert!(commands.len() > 4, "{commands:?}");
     let world = project();
     demo(&world);

@@ -87,7 +87,8 @@ fn through(plugin: &Path, options: &str, events: &[String]) -> (Vec<Value>, BTre
 /// The same stage in each language that can be built here.
 fn redact() -> Vec<(&'static str, PathBuf)> {
     let mut built = vec![("Rust", build("plugins/examples/redact-rust").join("redact-rust.wasm"))];
-    let works = |program: &str, args: &[&str]| Command::new(program).args(args).output().is_ok_and(|out| out.status.success());
+    let works =
+        |program: &str, args: &[&str]| Command::new(program).args(args).output().is_ok_and(|out| out.status.success());
     let python = works("python3", &["-c", "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))"]);
     let node = works("node", &["--version"]) && works("npm", &["--version"]);
     for (language, name, there) in [("Python", "redact-python", python), ("JavaScript", "redact-javascript", node)] {
@@ -156,7 +157,11 @@ fn an_ordinary_guest_of_wasip2_that_uses_a_hash_map_runs() {
     assert_eq!(bodies, [json!({ "different": 6 }), json!({ "different": 6 })]);
     assert!(dead.is_empty());
     let world = World::new();
-    world.rayline(&["plugin", "show", plugin.to_str().expect("UTF-8")]).succeeds().says("there and powerless").says("wasi:random/");
+    world
+        .rayline(&["plugin", "show", plugin.to_str().expect("UTF-8")])
+        .succeeds()
+        .says("there and powerless")
+        .says("wasi:random/");
 }
 
 /// Built for the first 0.1: every later host runs them.

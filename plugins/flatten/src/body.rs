@@ -93,29 +93,37 @@ impl Body<'_> {
     }
 
     /// Text from the source, as it is.
-    #[inline]
+    #[inline(always)]
     pub fn text(&mut self, field: Field, value: Option<Value<'_>>) {
         let Some(value) = value else { return };
         match value.shape() {
             Shape::Text("") => {}
             Shape::Text(text) => self.string(field.key, text),
-            _ => {
-                if let Some(text) = self.read_text(field.dropped, Some(value)) {
-                    self.string(field.key, &text);
-                }
-            }
+            _ => self.other_text(field, value),
         }
     }
 
+    #[cold]
+    fn other_text(&mut self, field: Field, value: Value<'_>) {
+        let text = self.read_text(field.dropped, Some(value));
+        self.optional(field.key, text.as_deref());
+    }
+
+    /// A key. Always inlined, since a copy of known length is a few instructions and one of unknown length a call.
+    #[inline(always)]
+    fn key(&mut self, key: &'static str) {
+        self.out.extend_from_slice(key.as_bytes());
+    }
+
     /// Text.
-    #[inline]
+    #[inline(always)]
     pub fn string(&mut self, key: &'static str, text: &str) {
-        self.raw(key.as_bytes());
+        self.key(key);
         writer::string(self.out, text);
     }
 
     /// Text that may be absent.
-    #[inline]
+    #[inline(always)]
     pub fn optional(&mut self, key: &'static str, text: Option<&str>) {
         if let Some(text) = text {
             self.string(key, text);
@@ -135,11 +143,11 @@ impl Body<'_> {
         self.out.push(b']');
     }
 
-    /// Texts from the source: the elements of an array, each through `pick`.
-    pub fn texts<'t>(&mut self, field: Field, array: Option<Value<'t>>, pick: impl Fn(Value<'t>) -> Option<Value<'t>>) {
+    /// Texts from the source.
+    pub fn texts<'t>(&mut self, field: Field, values: impl Iterator<Item = Option<Value<'t>>>) {
         let mut open = false;
-        for element in array.into_iter().flat_map(Value::elements) {
-            let Some(text) = self.read_text(field.dropped, pick(element)) else { continue };
+        for value in values {
+            let Some(text) = self.read_text(field.dropped, value) else { continue };
             if open {
                 self.out.push(b',');
             } else {
@@ -154,28 +162,32 @@ impl Body<'_> {
         }
     }
 
-    /// Texts from the source: one member of each object of an array.
-    pub fn texts_of(&mut self, field: Field, dropped: &'static str, array: Value<'_>, key: &str) {
-        if array.elements().any(|element| !element.is_object()) {
+    /// The objects of an array, or a warning if it has other elements.
+    pub fn objects<'t>(
+        &mut self,
+        dropped: &'static str,
+        array: Value<'t>,
+    ) -> impl Iterator<Item = Value<'t>> + Clone + use<'t> {
+        if array.elements().any(|element| !element.is_object() && !element.is_null()) {
             self.warnings.push(Cow::Borrowed(dropped));
         }
-        self.texts(field, Some(array), |element| element.get(key));
+        array.elements().filter(|element| element.is_object())
     }
 
-    /// Text: the first of several places that has it, each with its warning.
+    /// Text: the first of several places that has it. All of them are read, since each may have the wrong type.
     pub fn first(&mut self, key: &'static str, places: &[(&'static str, Option<Value<'_>>)]) {
+        let mut first = None;
         for (dropped, value) in places {
-            if let Some(text) = self.read_text(dropped, *value) {
-                self.string(key, &text);
-                return;
-            }
+            let text = self.read_text(dropped, *value);
+            first = first.or(text);
         }
+        self.optional(key, first.as_deref());
     }
 
     /// An integer.
-    #[inline]
+    #[inline(always)]
     pub fn integer(&mut self, key: &'static str, number: i64) {
-        self.raw(key.as_bytes());
+        self.key(key);
         writer::integer(self.out, number);
     }
 
@@ -192,13 +204,14 @@ impl Body<'_> {
     }
 
     /// A boolean, written whatever it is.
+    #[inline(always)]
     pub fn boolean(&mut self, key: &'static str, value: bool) {
-        self.raw(key.as_bytes());
-        self.raw(if value { b"true" } else { b"false" });
+        self.key(key);
+        self.out.extend_from_slice(if value { b"true" } else { b"false" });
     }
 
     /// A boolean, written only where it is true.
-    #[inline]
+    #[inline(always)]
     pub fn flag(&mut self, key: &'static str, value: bool) {
         if value {
             self.boolean(key, true);
@@ -206,13 +219,11 @@ impl Body<'_> {
     }
 
     /// A time.
-    #[inline]
+    #[inline(always)]
     pub fn time(&mut self, key: &'static str, time: Option<Micros>) {
         if let Some(time) = time {
-            self.raw(key.as_bytes());
-            self.out.push(b'"');
-            self.out.extend_from_slice(self.calendar.rfc3339(time));
-            self.out.push(b'"');
+            self.key(key);
+            self.out.extend_from_slice(self.calendar.quoted(time));
         }
     }
 
@@ -222,13 +233,16 @@ impl Body<'_> {
         self.time(key!("event.start"), times.start);
         self.time(key!("event.end"), times.end);
         let duration = times.duration.or_else(|| Some(times.end? - times.start?));
-        if let Some(mut duration) = duration {
-            if duration < 0 {
-                self.warnings.push(Cow::Borrowed("negative_duration"));
-                duration = 0;
-            }
-            self.integer(key!("event.duration"), duration * 1000);
-            self.raw(key!("duration_ms").as_bytes());
+        if duration.is_some_and(|duration| duration < 0) {
+            self.warnings.push(Cow::Borrowed("negative_duration"));
+        }
+        let duration = duration.map(|duration| duration.max(0));
+        // Times can lie so far apart that the nanoseconds between them are no `long`.
+        if let Some((duration, nanoseconds)) =
+            duration.and_then(|duration| Some((duration, duration.checked_mul(1000)?)))
+        {
+            self.integer(key!("event.duration"), nanoseconds);
+            self.key(key!("duration_ms"));
             writer::thousandths(self.out, duration);
         }
         if let (Some(collected_at), Some(end)) = (times.collected_at, times.end) {

@@ -1,7 +1,6 @@
 //! `cause`: what went wrong. `{}` stands on every healthy Step Functions node and says nothing.
 
 use crate::body::{Body, field};
-use crate::coerce;
 use crate::json::Value;
 use crate::members::{Cause, Exception, Frame};
 use crate::stored;
@@ -20,11 +19,8 @@ pub fn write(body: &mut Body<'_>, cause: Option<Value<'_>>) {
     let exceptions = body.read_array("dropped:cause.exceptions", cause.exceptions);
     let exception = chosen(body, exceptions);
     body.text(field!("error.type" <- "cause.exceptions.type"), exception.kind);
-    let message = body.read_text("dropped:cause.exceptions.message", exception.message);
-    match message {
-        Some(message) => body.string(key!("error.message"), &message),
-        None => body.text(field!("error.message" <- "cause.message"), cause.message),
-    }
+    let messages = [("dropped:cause.exceptions.message", exception.message), ("dropped:cause.message", cause.message)];
+    body.first(key!("error.message"), &messages);
     body.text(field!("error.id" <- "cause.exceptions.id"), exception.id);
     if let Some(stack) = body.read_array("dropped:cause.exceptions.stack", exception.stack) {
         stack_trace(body, stack);
@@ -38,13 +34,9 @@ pub fn write(body: &mut Body<'_>, cause: Option<Value<'_>>) {
 /// The first exception with a message, else the first.
 fn chosen<'t>(body: &mut Body<'_>, exceptions: Option<Value<'t>>) -> Exception<'t> {
     let mut first = None;
-    for exception in exceptions.into_iter().flat_map(Value::elements) {
-        if !exception.is_object() {
-            body.warnings.push("dropped:cause.exceptions".into());
-            continue;
-        }
-        let exception = Exception::read(exception);
-        if matches!(exception.message.map(coerce::text), Some(Ok(Some(_)))) {
+    let Some(exceptions) = exceptions else { return Exception::default() };
+    for exception in body.objects("dropped:cause.exceptions", exceptions).map(Exception::read) {
+        if body.read_text("dropped:cause.exceptions.message", exception.message).is_some() {
             return exception;
         }
         first = first.or(Some(exception));
@@ -55,12 +47,7 @@ fn chosen<'t>(body: &mut Body<'_>, exceptions: Option<Value<'t>>) -> Exception<'
 /// A frame a line, `label (path:line)`, what is missing left out.
 fn stack_trace(body: &mut Body<'_>, stack: Value<'_>) {
     let mut lines = String::new();
-    for frame in stack.elements().take(FRAMES) {
-        if !frame.is_object() {
-            body.warnings.push("dropped:cause.exceptions.stack".into());
-            continue;
-        }
-        let frame = Frame::read(frame);
+    for frame in body.objects("dropped:cause.exceptions.stack", stack).take(FRAMES).map(Frame::read) {
         let label = body.read_text("dropped:cause.exceptions.stack.label", frame.label);
         let path = body.read_text("dropped:cause.exceptions.stack.path", frame.path);
         let line = body.read_text("dropped:cause.exceptions.stack.line", frame.line);

@@ -96,7 +96,8 @@ impl Number {
     }
 }
 
-fn is_json_number(text: &[u8]) -> bool {
+/// Whether it is a number in JSON's own grammar.
+pub fn is_json_number(text: &[u8]) -> bool {
     fn digits(text: &[u8]) -> (usize, &[u8]) {
         let count = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
         (count, text.get(count..).unwrap_or_default())

@@ -9,15 +9,19 @@ use crate::coerce;
 use crate::described::{Described, is_terminal};
 use crate::json::Value;
 use crate::message::Unit;
-use crate::node::{Kind, Node, Tree};
+use crate::node::{Kind, Node};
 use crate::part::{Execution, Parts};
 use crate::span::Facts;
 use crate::tally::Tally;
 use crate::time::Micros;
+use crate::tree::Tree;
 use crate::writer::key;
 
 /// Where an input or output is cut, in bytes: the longest that Step Functions takes.
 const PAYLOAD: usize = 262_144;
+
+/// The largest redrive count in a version: engines take versions of 63 bits, which leaves it 17.
+const MOST_REDRIVES: u64 = (1 << 17) - 1;
 
 /// What is known of an execution before its document is written.
 pub struct Subject<'a, 't> {
@@ -57,7 +61,7 @@ impl<'a, 't> Subject<'a, 't> {
         let redrive = described.and_then(|described| described.redrive_count).unwrap_or(0).unsigned_abs();
         let is_described = described.is_some_and(|described| described.status.is_some());
         let is_terminal = self.status.as_deref().is_some_and(is_terminal);
-        redrive.min((1 << 18) - 1) << 46
+        redrive.min(MOST_REDRIVES) << 46
             | u64::from(is_described) << 45
             | u64::from(is_terminal) << 44
             | u64::from(self.own.is_some()) << 43

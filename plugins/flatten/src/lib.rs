@@ -2,11 +2,11 @@
 //!
 //! `docs/documents.md` is the specification; where code follows one of its sections, the module says which.
 //!
-//! - `message`, `node`: what a message holds: units, traces, segments and what is below them.
-//! - `span`, `cause`, `annotation`, `url`: a node's document.
+//! - `message`, `node`, `tree`: what a message holds: units, traces, segments and what is below them.
+//! - `span`, `path`, `cause`, `annotation`, `url`: a node's document.
 //! - `described`, `part`, `execution`, `trace`, `tally`: what is said of executions and of traces as a whole.
-//! - `unit`: all documents of a unit, their ids, versions and index times.
-//! - `json`, `members`, `coerce`, `time`, `arn`: reading. `body`, `writer`, `stored`, `ids`: writing.
+//! - `unit`, `version`: all documents of a unit, their ids, versions and index times.
+//! - `json`, `mend`, `members`, `coerce`, `time`, `arn`: reading. `body`, `writer`, `stored`, `ids`: writing.
 //! - `stage`: what the host calls.
 //!
 //! What holds:
@@ -26,9 +26,11 @@ mod execution;
 mod ids;
 mod json;
 mod members;
+mod mend;
 mod message;
 mod node;
 mod part;
+mod path;
 mod span;
 mod stage;
 mod stored;
@@ -37,8 +39,10 @@ mod tally;
 mod tests;
 mod time;
 mod trace;
+mod tree;
 mod unit;
 mod url;
+mod version;
 mod writer;
 
 use schemars::JsonSchema;

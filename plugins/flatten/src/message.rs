@@ -25,7 +25,8 @@ pub struct Unit<'t> {
     /// What DescribeExecution or status events say.
     pub executions: Vec<Value<'t>>,
     pub traces: Vec<TraceSource<'t>>,
-    pub rejected: Vec<(&'static str, Value<'t>)>,
+    /// What of it cannot be used, and why.
+    pub rejected: Vec<(&'static str, Part<'t>)>,
     pub warnings: Vec<Warning>,
     by_id: BTreeMap<Cow<'t, str>, usize>,
 }
@@ -48,6 +49,14 @@ pub struct Member<'t> {
     /// The member itself.
     pub whole: Value<'t>,
     pub document: Document<'t>,
+}
+
+/// A part of a message that is rejected.
+#[derive(Clone, Copy)]
+pub enum Part<'t> {
+    /// What should be JSON and stands in the message as text.
+    Text(&'t str),
+    Value(Value<'t>),
 }
 
 /// Where the segment document is.
@@ -74,7 +83,7 @@ pub fn units<'t>(root: Value<'t>, mut texts: impl Iterator<Item = Option<Value<'
     let mut plain = Unit::default();
     let mut take = |value: Value<'t>| match wrapper(value) {
         Some(message) => {
-            wrapped.push(Unit::unwrap(value, &message, &mut texts));
+            wrapped.push(Unit::unwrap(&message, &mut texts));
             true
         }
         None => plain.add(value),
@@ -84,7 +93,7 @@ pub fn units<'t>(root: Value<'t>, mut texts: impl Iterator<Item = Option<Value<'
         if strangers.len() == root.len() {
             return None;
         }
-        plain.rejected.extend(strangers.into_iter().map(|stranger| (NOT_A_MESSAGE, stranger)));
+        plain.rejected.extend(strangers.into_iter().map(|stranger| (NOT_A_MESSAGE, Part::Value(stranger))));
     } else if !take(root) {
         return None;
     }
@@ -114,11 +123,7 @@ fn is_segment_document(value: Value<'_>) -> bool {
 }
 
 impl<'t> Unit<'t> {
-    fn unwrap(
-        whole: Value<'t>,
-        message: &Message<'t>,
-        texts: &mut impl Iterator<Item = Option<Value<'t>>>,
-    ) -> Unit<'t> {
+    fn unwrap(message: &Message<'t>, texts: &mut impl Iterator<Item = Option<Value<'t>>>) -> Unit<'t> {
         let mut unit = Unit { is_envelope: is_envelope(message), ..Unit::default() };
         let accounts = [
             ("dropped:account", message.account),
@@ -142,22 +147,22 @@ impl<'t> Unit<'t> {
                 _ => unit.executions.push(described),
             }
         }
-        let trace = match message.trace {
-            Some(trace) if matches!(trace.shape(), Shape::Text(_)) => match texts.next().flatten() {
-                Some(parsed) => Some(parsed),
-                None => {
-                    unit.rejected.push(("trace is not JSON", whole));
-                    None
+        let trace = match message.trace.map(Value::shape) {
+            Some(Shape::Text(text)) => {
+                let parsed = texts.next().flatten();
+                if parsed.is_none() {
+                    unit.rejected.push(("trace is not JSON", Part::Text(text)));
                 }
-            },
-            trace => trace,
+                parsed
+            }
+            _ => message.trace,
         };
         if let Some(trace) = trace.filter(|trace| !trace.is_null()) {
             let is_list = trace.shape() == Shape::Array;
             let parts = trace.elements().chain((!is_list).then_some(trace));
             for part in parts {
                 if !unit.add(part) {
-                    unit.rejected.push(("trace is not an X-Ray trace", part));
+                    unit.rejected.push(("trace is not an X-Ray trace", Part::Value(part)));
                 }
             }
         }
@@ -172,7 +177,7 @@ impl<'t> Unit<'t> {
                 if trace.is_object() {
                     self.add_trace(trace);
                 } else {
-                    self.rejected.push(("trace is not an object", trace));
+                    self.rejected.push(("trace is not an object", Part::Value(trace)));
                 }
             }
         } else if list("Segments").is_some() {
@@ -244,6 +249,15 @@ impl<'t> Member<'t> {
             }
         };
         Member { whole, document }
+    }
+
+    /// What is rejected if the segment document cannot be used: its text, or what there is instead.
+    pub fn part(&self) -> Part<'t> {
+        match (self.whole.get("Document").map(Value::shape), self.document) {
+            (Some(Shape::Text(text)), _) => Part::Text(text),
+            (_, Document::Parsed(document)) => Part::Value(document),
+            _ => Part::Value(self.whole),
+        }
     }
 }
 

@@ -8,8 +8,9 @@ use crate::coerce;
 use crate::described::Described;
 use crate::json::Value;
 use crate::message::Unit;
-use crate::node::{Kind, Node, Tree};
+use crate::node::{Kind, Node};
 use crate::span::Facts;
+use crate::tree::Tree;
 
 /// An execution of a unit.
 pub struct Execution<'t> {

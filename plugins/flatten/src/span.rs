@@ -9,8 +9,9 @@ use crate::cause;
 use crate::coerce;
 use crate::json::{Shape, Value};
 use crate::members::{Aws, Http, HttpSide, Sql};
-use crate::node::{Kind, Node, Root, Tree};
+use crate::node::{Kind, Node};
 use crate::stored::{self, Distinct};
+use crate::tree::{Root, Tree};
 use crate::url::{self, Url};
 use crate::writer::{self, key};
 
@@ -62,18 +63,23 @@ pub fn write<'t>(body: &mut Body<'_>, tree: &Tree<'t>, index: usize, node: &Node
         ("dropped:aws.function_arn", aws.function_arn),
     ];
     body.first(key!("xray.resource_arn"), &arns);
+    let account = body.read_text("dropped:aws.account_id", aws.account_id);
+    let region = body.read_text("dropped:aws.region", aws.region);
     if facts.is_call {
         body.optional(key!("xray.target.name"), node.name.as_deref());
         body.text(field!("xray.target.operation" <- "aws.operation"), aws.operation);
-        body.text(field!("xray.target.account.id" <- "aws.account_id"), aws.account_id);
-        body.text(field!("xray.target.region" <- "aws.region"), aws.region);
+        body.optional(key!("xray.target.account.id"), account.as_deref());
+        body.optional(key!("xray.target.region"), region.as_deref());
         facts.resource = resource(&aws);
     }
     let precursors = body.read_array("dropped:precursor_ids", source.precursor_ids);
-    body.texts(field!("xray.precursor_ids" <- "precursor_ids"), precursors, Some);
+    let precursors = precursors.into_iter().flat_map(Value::elements);
+    body.texts(field!("xray.precursor_ids" <- "precursor_ids"), precursors.map(Some));
     if let Some(links) = body.read_array("dropped:links", source.links) {
-        body.texts_of(field!("xray.links.trace_id" <- "links.trace_id"), "dropped:links", links, "trace_id");
-        body.texts_of(field!("xray.links.id" <- "links.id"), "dropped:links", links, "id");
+        let links = body.objects("dropped:links", links);
+        let ids = links.clone().map(|link| link.get("id"));
+        body.texts(field!("xray.links.trace_id" <- "links.trace_id"), links.map(|link| link.get("trace_id")));
+        body.texts(field!("xray.links.id" <- "links.id"), ids);
     }
     facts.user = body.read_text("dropped:user", source.user);
     body.optional(key!("user.id"), facts.user.as_deref());
@@ -182,10 +188,11 @@ fn aws_fields(body: &mut Body<'_>, object: Value<'_>, aws: &Aws<'_>) {
     body.integer_from(field!("aws.retries" <- "aws.retries"), aws.retries);
     body.integer_from(field!("aws.status_code" <- "aws.status_code"), aws.status_code);
     let names = body.read_array("dropped:aws.resource_names", aws.resource_names);
-    body.texts(field!("aws.resource_names" <- "aws.resource_names"), names, Some);
+    let names = names.into_iter().flat_map(Value::elements);
+    body.texts(field!("aws.resource_names" <- "aws.resource_names"), names.map(Some));
     if let Some(logs) = body.read_array("dropped:aws.cloudwatch_logs", aws.cloudwatch_logs) {
-        let field = field!("aws.log_groups" <- "aws.cloudwatch_logs.log_group");
-        body.texts_of(field, "dropped:aws.cloudwatch_logs", logs, "log_group");
+        let groups = body.objects("dropped:aws.cloudwatch_logs", logs).map(|log| log.get("log_group"));
+        body.texts(field!("aws.log_groups" <- "aws.cloudwatch_logs.log_group"), groups);
     }
     const API_GATEWAY: &[(&str, Field)] = &[
         ("rest_api_id", field!("aws.api_gateway.rest_api_id" <- "aws.api_gateway.rest_api_id")),
@@ -209,7 +216,10 @@ fn aws_fields(body: &mut Body<'_>, object: Value<'_>, aws: &Aws<'_>) {
     ];
     const BEANSTALK: &[(&str, Field)] =
         &[("environment_name", field!("service.environment" <- "aws.elastic_beanstalk.environment_name"))];
-    group(body, "dropped:aws.api_gateway", aws.api_gateway, API_GATEWAY);
+    if let Some(gateway) = group(body, "dropped:aws.api_gateway", aws.api_gateway, API_GATEWAY) {
+        // What it says is a field of the whole segment's.
+        body.read_text("dropped:aws.api_gateway.account_id", gateway.get("account_id"));
+    }
     group(body, "dropped:aws.ec2", aws.ec2, EC2);
     group(body, "dropped:aws.xray", aws.xray, XRAY);
     group(body, "dropped:aws.elastic_beanstalk", aws.elastic_beanstalk, BEANSTALK);

@@ -137,7 +137,7 @@ fn forms_of_a_message() {
 fn bad_parts_are_rejected_and_the_rest_goes_on() {
     let good = json!({"id": "a", "name": "n", "start_time": 1, "subsegments": [5, {"id": "b", "start_time": 1}]});
     let out = message(json!({"Id": "t", "Segments": [
-        7, {"Id": "x"}, {"Id": "y", "Document": "{"}, {"Document": "[]"}, {"Document": 1}, {"Document": {"id": "z"}},
+        7, {"Id": "x"}, {"Id": "y", "Document": "{"}, {"Document": " [] "}, {"Document": 1}, {"Document": {"id": "z"}}, {"Document": r#"{"name" : "z"}"#},
         {"Document": good},
     ]}));
     let reasons: Vec<_> =
@@ -147,16 +147,32 @@ fn bad_parts_are_rejected_and_the_rest_goes_on() {
         [
             ("segment is not an object", "7"),
             ("no Document", r#"{"Id":"x"}"#),
-            ("Document is not JSON", r#"{"Document":"{","Id":"y"}"#),
-            ("Document is not an object", r#"{"Document":"[]"}"#),
+            ("Document is not JSON", "{"),
+            ("Document is not an object", " [] "),
             ("Document is not an object", r#"{"Document":1}"#),
             ("no time", r#"{"id":"z"}"#),
+            ("no time", r#"{"name" : "z"}"#),
             ("subsegment is not an object", "5"),
         ]
     );
     let ids: Vec<_> = out.documents.iter().map(|document| document.id.as_str()).collect();
     assert_eq!(ids, ["t:a", "t:b", "t:a:execution", "::t"]);
-    assert_eq!(out.documents[3].body["xray.unparsed_segments"], 6);
+    assert_eq!(out.documents[3].body["xray.unparsed_segments"], 7);
+}
+
+#[test]
+fn a_trace_that_is_not_json_is_rejected_as_it_came() {
+    let out = message(json!({"account": "1", "trace": "{ ", "executions": [{"executionArn": "a", "startDate": 1}]}));
+    assert_eq!(out.rejected, [("trace is not JSON".into(), Some("{ ".into()))]);
+    assert_eq!(out.documents.len(), 1);
+}
+
+#[test]
+fn a_number_beyond_a_float_spoils_nothing_but_its_field() {
+    let out = flatten(br#"{"id":"a","start_time":1,"end_time":1e999,"metadata":{"n":-1e999}}"#);
+    let body = &out.documents[0].body;
+    assert_eq!(body["xray.metadata"], json!({"n": "-1e999"}));
+    assert_eq!(body["xray.parse.warnings"], json!(["dropped:end_time"]));
 }
 
 #[test]

@@ -67,10 +67,10 @@ fn round(micros: f64) -> Option<Micros> {
     (rounded < END as Micros).then_some(rounded)
 }
 
-/// A length of time of so many seconds, in microseconds, if it is one.
+/// A length of time of so many seconds, in microseconds, if its nanoseconds are an integer of 64 bits.
 pub fn span(seconds: f64) -> Option<Micros> {
     let micros = (seconds * 1e6).round();
-    (-END..END).contains(&micros).then_some(micros as Micros)
+    (micros.abs() < 9e15).then_some(micros as Micros)
 }
 
 /// The epoch second in an X-Ray trace id, `1-8hex-24hex`.
@@ -92,47 +92,53 @@ pub fn index_time(timestamp: Micros, epoch: Option<Micros>) -> Micros {
     epoch.filter(|epoch| (epoch - timestamp).abs() <= 31 * DAY).unwrap_or(timestamp)
 }
 
-/// Writes times. It remembers the last one, since most documents have it twice, and so its day, which the times of a
-/// message share.
+/// Writes times. It remembers the last minute, which most times of a message share, so that most of them need no more
+/// than arithmetic of 32 bits.
 pub struct Calendar {
-    time: Micros,
-    text: [u8; 27],
+    /// The first microsecond of the minute.
+    minute: Micros,
+    /// With quotes.
+    text: [u8; 29],
 }
 
 impl Calendar {
+    const MINUTE: Micros = 60_000_000;
+
     pub fn new() -> Calendar {
-        Calendar { time: 0, text: *b"1970-01-01T00:00:00.000000Z" }
+        Calendar { minute: 0, text: *b"\"1970-01-01T00:00:00.000000Z\"" }
     }
 
     /// `yyyy-MM-dd`.
     pub fn date(&self, time: Micros) -> [u8; 10] {
-        let day = time.div_euclid(DAY);
-        let [y0, y1, y2, y3, _, m0, m1, _, d0, d1, ..] = self.text;
-        if day == self.time.div_euclid(DAY) { [y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1] } else { date_text(day) }
+        date_text(time.div_euclid(DAY))
     }
 
-    /// RFC 3339 in UTC with six decimals.
+    /// RFC 3339 in UTC with six decimals, in quotes.
     #[inline]
-    pub fn rfc3339(&mut self, time: Micros) -> &[u8; 27] {
-        if time != self.time {
-            let text = self.format(time);
-            *self = Calendar { time, text };
+    pub fn quoted(&mut self, time: Micros) -> &[u8; 29] {
+        if !(0..Calendar::MINUTE).contains(&time.wrapping_sub(self.minute)) {
+            self.turn_to(time);
         }
+        let within = (time - self.minute) as u32;
+        let (second, micros) = (within / 1_000_000, within % 1_000_000);
+        let [.., s0, s1, _, f0, f1, f2, f3, f4, f5, _, _] = &mut self.text;
+        [*s0, *s1] = two(second);
+        [*f0, *f1] = two(micros / 10_000);
+        [*f2, *f3] = two(micros / 100 % 100);
+        [*f4, *f5] = two(micros % 100);
         &self.text
     }
 
-    fn format(&self, time: Micros) -> [u8; 27] {
+    #[cold]
+    fn turn_to(&mut self, time: Micros) {
         let [y0, y1, y2, y3, _, m0, m1, _, d0, d1] = self.date(time);
-        let within = time.rem_euclid(DAY);
-        let (seconds, micros) = ((within / 1_000_000) as u32, (within % 1_000_000) as u32);
-        let [h0, h1] = two(seconds / 3600);
-        let [n0, n1] = two(seconds / 60 % 60);
-        let [s0, s1] = two(seconds % 60);
-        let ([f0, f1], [f2, f3], [f4, f5]) = (two(micros / 10_000), two(micros / 100 % 100), two(micros % 100));
-        [
-            y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1, b'T', h0, h1, b':', n0, n1, b':', s0, s1, b'.', f0, f1, f2, f3,
-            f4, f5, b'Z',
-        ]
+        let minutes = (time.rem_euclid(DAY) / Calendar::MINUTE) as u32;
+        let ([h0, h1], [n0, n1]) = (two(minutes / 60), two(minutes % 60));
+        self.minute = time - time.rem_euclid(Calendar::MINUTE);
+        self.text = [
+            b'"', y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1, b'T', h0, h1, b':', n0, n1, b':', b'0', b'0', b'.', b'0',
+            b'0', b'0', b'0', b'0', b'0', b'Z', b'"',
+        ];
     }
 }
 
@@ -185,9 +191,11 @@ mod tests {
         for second in
             [0, 68_169_599, 951_782_400, 951_868_800, 1_709_164_800, 1_710_276_830, 4_107_542_400, 253_402_207_200]
         {
-            let expected = jiff::Timestamp::from_second(second).unwrap().to_string().replace('Z', ".000001Z");
-            let written = calendar.rfc3339(second * 1_000_000 + 1);
-            assert_eq!(std::str::from_utf8(written).unwrap(), expected);
+            for micros in [1, 10_203_040, 59_999_999, 60_000_000, 3_599_999_999] {
+                let time = jiff::Timestamp::from_microsecond(second * 1_000_000 + micros).unwrap();
+                let written = calendar.quoted(time.as_microsecond());
+                assert_eq!(std::str::from_utf8(written).unwrap(), format!("\"{time:.6}\""));
+            }
         }
     }
 

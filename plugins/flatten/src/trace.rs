@@ -5,11 +5,12 @@ use std::borrow::Cow;
 use crate::arn::ExecutionArn;
 use crate::body::{Body, Times};
 use crate::message::{TraceSource, Unit};
-use crate::node::{Node, Tree};
+use crate::node::Node;
 use crate::part;
 use crate::span::Facts;
 use crate::tally::{Tally, sorted};
 use crate::time::{self, Micros};
+use crate::tree::Tree;
 use crate::writer::key;
 
 /// How many annotations and how many users a trace's document holds.

@@ -4,29 +4,22 @@ use crate::body::{Body, Times, Warning};
 use crate::execution::{Counts, Subject};
 use crate::ids;
 use crate::json::Value;
-use crate::message::{Document, Unit};
-use crate::node::{Around, Root, Tree};
+use crate::message::{Document, Part, Unit};
 use crate::part::Parts;
+use crate::path::Path;
 use crate::span::{self, Facts};
 use crate::stored;
 use crate::time::{self, Micros};
 use crate::trace::Summary;
+use crate::tree::{Around, Root, Tree};
+use crate::version;
 use crate::writer::key;
 use crate::{Head, Input, Options, Output, Tools};
 
-/// The largest time in a version, in milliseconds: 43 bits.
-const LATEST: u64 = (1 << 43) - 1;
-
 /// Writes the documents and rejections of one unit.
 pub fn write<'t>(unit: &Unit<'t>, input: &Input<'_>, options: Options, tools: &mut Tools, out: &mut impl Output) {
-    let mut part = Vec::new();
-    let mut reject = |out: &mut _, reason: &str, value: Value<'t>| {
-        part.clear();
-        stored::write(&mut part, value);
-        Output::reject(out, reason, Some(&part));
-    };
-    for (reason, value) in &unit.rejected {
-        reject(out, reason, *value);
+    for (reason, part) in &unit.rejected {
+        reject(out, reason, *part);
     }
     let mut tree = Tree::new();
     let mut unparsed = vec![0; unit.traces.len()];
@@ -41,26 +34,39 @@ pub fn write<'t>(unit: &Unit<'t>, input: &Input<'_>, options: Options, tools: &m
         for member in &trace.members {
             let accepted = match member.document {
                 Document::Parsed(document) => {
-                    tree.add(document, around, &mut |reason, value| reject(out, reason, value))
+                    let mut below = |reason, value| reject(out, reason, Part::Value(value));
+                    tree.add(document, around, &mut below).then_some(()).ok_or("no time")
                 }
-                Document::Text(_) => false,
-                Document::Missing(reason) => {
-                    reject(out, reason, member.whole);
-                    false
-                }
+                Document::Text(_) => Err("Document is not JSON"),
+                Document::Missing(reason) => Err(reason),
             };
-            *unparsed += i64::from(!accepted);
+            if let Err(reason) = accepted {
+                reject(out, reason, member.part());
+                *unparsed += 1;
+            }
         }
     }
     tree.resolve();
     let writing =
-        Writing { unit, input, tree: &tree, times: version_times(unit, &tree), header: header(unit, input, tools) };
+        Writing { unit, input, tree: &tree, times: version::times(unit, &tree), header: header(unit, input, tools) };
     let facts = writing.nodes(tools, out);
-    let parts = Parts::find(unit, &tree, &facts, &mut |reason, value| reject(out, reason, value));
+    let parts = Parts::find(unit, &tree, &facts, &mut |reason, value| reject(out, reason, Part::Value(value)));
     for unusable in writing.executions(&parts, &facts, options, tools, out) {
-        reject(out, "no time", unusable);
+        reject(out, "no time", Part::Value(unusable));
     }
     writing.traces(&facts, &unparsed, tools, out);
+}
+
+/// Rejects a part: what came as text as it came, anything else written anew.
+fn reject(out: &mut impl Output, reason: &str, part: Part<'_>) {
+    match part {
+        Part::Text(text) => out.reject(reason, Some(text.as_bytes())),
+        Part::Value(value) => {
+            let mut json = Vec::new();
+            stored::write(&mut json, value);
+            out.reject(reason, Some(&json));
+        }
+    }
 }
 
 /// A unit whose documents are being written.
@@ -224,7 +230,7 @@ impl<'t> Writing<'_, 't> {
 
     /// The `t` of an execution without a segment: that of its unit, else its own.
     fn untraced_time(&self, subject: &Subject<'_, 't>) -> u64 {
-        self.unit.collected_at.or(subject.stop).or(subject.start).map_or(0, milliseconds)
+        self.unit.collected_at.or(subject.stop).or(subject.start).map_or(0, version::milliseconds)
     }
 
     fn execution_id(&self, parts: &Parts<'t>, index: usize, id: &mut String) {
@@ -283,45 +289,4 @@ fn w3c_id(body: &mut Body<'_>, trace_id: Option<&str>) {
     body.out.push(b'"');
     body.out.extend(head.bytes().chain(tail.bytes()).map(|byte| byte.to_ascii_lowercase()));
     body.out.push(b'"');
-}
-
-/// For each trace the `t` of its versions: `collected_at`, else its latest end, else its latest start.
-fn version_times(unit: &Unit<'_>, tree: &Tree<'_>) -> Vec<u64> {
-    if let Some(collected_at) = unit.collected_at {
-        return vec![milliseconds(collected_at); unit.traces.len()];
-    }
-    let mut latest = vec![(None, None); unit.traces.len()];
-    for node in &tree.nodes {
-        if let Some((end, start)) = tree.root(node).and_then(|root| latest.get_mut(root.trace)) {
-            *end = node.end.max(*end);
-            *start = node.start.max(*start);
-        }
-    }
-    latest.into_iter().map(|(end, start)| end.or(start).map_or(0, milliseconds)).collect()
-}
-
-fn milliseconds(time: Micros) -> u64 {
-    (time / 1000).unsigned_abs().min(LATEST)
-}
-
-/// The names from the outermost node to the one that was entered last.
-#[derive(Default)]
-struct Path {
-    text: String,
-    /// For each depth where its name ends.
-    ends: Vec<usize>,
-}
-
-impl Path {
-    fn enter(&mut self, depth: usize, name: Option<&str>) {
-        self.ends.truncate(depth);
-        self.text.truncate(self.ends.last().copied().unwrap_or(0));
-        if let Some(name) = name {
-            if !self.text.is_empty() {
-                self.text.push_str(" > ");
-            }
-            self.text.push_str(name);
-        }
-        self.ends.push(self.text.len());
-    }
 }

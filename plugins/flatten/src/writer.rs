@@ -56,7 +56,6 @@ fn overlapping<const N: usize>(out: &mut Vec<u8>, bytes: &[u8], missing: usize) 
 }
 
 /// Appends a string with its quotes.
-#[inline]
 pub fn string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     escaped(out, text);
@@ -67,36 +66,47 @@ pub fn string(out: &mut Vec<u8>, text: &str) {
 #[inline]
 pub fn escaped(out: &mut Vec<u8>, text: &str) {
     let bytes = text.as_bytes();
-    if is_plain(bytes) {
-        raw(out, bytes);
-    } else {
+    let begin = out.len();
+    if !plain(out, bytes) {
+        out.truncate(begin);
         for chunk in bytes.chunks(16) {
-            if is_plain(chunk) {
-                raw(out, chunk);
-            } else {
+            let begin = out.len();
+            if !plain(out, chunk) {
+                out.truncate(begin);
                 escape(out, chunk);
             }
         }
     }
 }
 
-/// Whether nothing needs an escape.
+/// Appends bytes as they are. Returns whether none of them needs an escape.
 #[inline]
-fn is_plain(bytes: &[u8]) -> bool {
+fn plain(out: &mut Vec<u8>, bytes: &[u8]) -> bool {
+    let Some(last) = bytes.last_chunk::<16>() else {
+        raw(out, bytes);
+        return match (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+            (Some(head), Some(last)) => !eight_need_escape(*head) && !eight_need_escape(*last),
+            _ => !bytes.iter().fold(false, |found, byte| found | needs_escape(*byte)),
+        };
+    };
     let (chunks, tail) = bytes.as_chunks::<16>();
-    if tail.is_empty() || !chunks.is_empty() {
-        // Lane by lane, which becomes a few vector instructions a chunk.
-        let mut found = [false; 16];
-        for chunk in chunks.iter().chain(bytes.last_chunk::<16>()) {
-            for (found, byte) in found.iter_mut().zip(chunk) {
-                *found |= needs_escape(*byte);
-            }
-        }
-        return found == [false; 16];
+    let mut found = [false; 16];
+    for chunk in chunks {
+        mark(&mut found, chunk);
+        out.extend_from_slice(chunk);
     }
-    match (tail.first_chunk::<8>(), tail.last_chunk::<8>()) {
-        (Some(head), Some(last)) => !eight_need_escape(*head) && !eight_need_escape(*last),
-        _ => !tail.iter().fold(false, |found, byte| found | needs_escape(*byte)),
+    if !tail.is_empty() {
+        mark(&mut found, last);
+        overlapping::<16>(out, bytes, tail.len());
+    }
+    found == [false; 16]
+}
+
+/// Lane by lane, which becomes a few vector instructions.
+#[inline]
+fn mark(found: &mut [bool; 16], chunk: &[u8; 16]) {
+    for (found, byte) in found.iter_mut().zip(chunk) {
+        *found |= needs_escape(*byte);
     }
 }
 

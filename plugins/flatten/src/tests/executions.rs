@@ -122,6 +122,31 @@ fn every_prefix_of_a_trace_and_then_the_whole_is_the_whole() {
 }
 
 #[test]
+fn versions_stay_within_63_bits() {
+    let arn = "arn:aws:states:eu-west-1:210987654321:execution:Order:order-1";
+    let versions = [131_071, 131_072, i32::MAX].map(|count| {
+        let execution = json!({"executionArn": arn, "startDate": 1, "status": "FAILED", "redriveCount": count});
+        message(json!({"schema": "rayline.raw/1", "executions": [execution], "trace": null})).documents[0].version
+    });
+    assert_eq!(versions, [131_071 << 46 | 0b11 << 44 | 1000; 3]);
+}
+
+#[test]
+fn durations_that_are_no_long() {
+    for (duration, expected, warnings) in [
+        (json!(8.999e9), json!(8_999_000_000_000_000_000i64), Value::Null),
+        (json!(9e9), json!(1_000_000_000), json!(["dropped:Duration"])),
+        (json!(-1), json!(0), json!(["negative_duration"])),
+    ] {
+        let segment = json!({"id": "a", "start_time": 1, "end_time": 2});
+        let out = message(json!({"Id": "t", "Duration": duration, "Segments": [segment]}));
+        let trace = &out.documents.last().unwrap().body;
+        assert_eq!(trace["event.duration"], expected);
+        assert_eq!(trace.get("xray.parse.warnings").unwrap_or(&Value::Null), &warnings);
+    }
+}
+
+#[test]
 fn versions_of_an_execution_rank_before_time() {
     let arn = "arn:aws:states:eu-west-1:210987654321:execution:Order:order-1";
     let message = |at: u64, execution: Value| {
