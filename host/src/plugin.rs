@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::Value;
-use wasmtime::component::{Component, InstancePre, Linker};
+use wasmtime::component::{InstancePre, Linker};
 
 use crate::engine::Engine;
 use crate::grant::{self, Grants, State};
@@ -97,7 +97,13 @@ impl Plugin {
         let kind = kind(&exports)?;
         let wanted = wanted(&imports)?;
 
-        let Description { summary, options, bindings, ends } = understand(&describe(engine, &component)?)?;
+        let mut linker = Linker::new(engine.wasmtime());
+        let linked = grant::link_always(&mut linker)
+            .and_then(|()| wanted.iter().try_for_each(|(capability, _)| grant::link(&mut linker, *capability)));
+        let pre = linked
+            .and_then(|()| linker.instantiate_pre(&component))
+            .map_err(|error| PluginProblem::Broken { reason: one_line(&format!("{error:#}")) })?;
+        let Description { summary, options, bindings, ends } = understand(&describe(engine, &pre)?)?;
         let bindings = bindings.into_iter().map(binding).collect::<Result<Vec<Binding>, PluginProblem>>()?;
         distinct(&bindings)?;
         for (capability, import) in &wanted {
@@ -106,12 +112,6 @@ impl Plugin {
             }
         }
 
-        let mut linker = Linker::new(engine.wasmtime());
-        let linked = grant::link_always(&mut linker)
-            .and_then(|()| wanted.iter().try_for_each(|(capability, _)| grant::link(&mut linker, *capability)));
-        let pre = linked
-            .and_then(|()| linker.instantiate_pre(&component))
-            .map_err(|error| PluginProblem::Broken { reason: one_line(&format!("{error:#}")) })?;
         let exports = Exports::find(kind, &pre)
             .map_err(|error| PluginProblem::Broken { reason: one_line(&format!("{error:#}")) })?;
         let facts = PluginFacts { kind, summary, options_schema: options, bindings, imports };
@@ -218,18 +218,14 @@ impl From<EndsText> for Ends {
 /// What `describe` may use.
 const LIMITS: Limits = Limits { memory_bytes: 512 << 20, call: Duration::from_secs(30) };
 
-/// Calls `describe` on an instance in which every capability traps.
-fn describe(engine: &Engine, component: &Component) -> Result<String, PluginProblem> {
+/// Calls `describe` on an instance to which nothing is granted.
+fn describe(engine: &Engine, pre: &InstancePre<State>) -> Result<String, PluginProblem> {
     block_on(async {
-        let mut linker = Linker::new(engine.wasmtime());
-        let linked = grant::link_always(&mut linker).and_then(|()| linker.define_unknown_imports_as_traps(component));
-        linked.map_err(|error| PluginProblem::Broken { reason: one_line(&format!("{error:#}")) })?;
         let state = State::new(Grants::default(), 0, Waker::default(), &LIMITS);
         let mut store = stages::new_store(engine.wasmtime(), state);
         let time = store.data().time.clone();
         let call = async {
-            let pre = linker.instantiate_pre(component)?;
-            let indices = stage::GuestIndices::new(&pre)?;
+            let indices = stage::GuestIndices::new(pre)?;
             let instance = pre.instantiate_async(&mut store).await?;
             indices.load(&mut store, &instance)?.call_describe(&mut store).await
         };

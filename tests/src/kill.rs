@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use serde_json::Value;
 
 use crate::e2e::{assert_same, reasons};
-use crate::harness::{Documents, World, generated, lines, malformed};
+use crate::harness::{Documents, World, generated, lines, malformed, numbered};
 
 /// The main job, and beside it a note of each event that was received. A message comes again soon.
 const MAIN_JOB: &str = r#"
@@ -134,10 +134,9 @@ fn inside_a_dead_letter_write() {
 #[test]
 fn between_writing_and_renaming_a_checkpoint() {
     let world = World::new();
-    let messages = generated(300);
+    let messages = numbered(300);
     for (n, messages) in messages.chunks(10).enumerate() {
-        let lines: Vec<u8> = messages.iter().flat_map(|m| [m.trim_ascii(), b"\n"].concat()).collect();
-        world.write(&format!("archive/{n:03}.json"), lines);
+        world.write(&format!("archive/{n:03}.ndjson"), messages.join("\n"));
     }
     world.write(
         "replay.toml",

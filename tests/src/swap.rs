@@ -108,32 +108,30 @@ fn redact() -> Vec<(&'static str, PathBuf)> {
 #[test]
 fn redact_gives_the_same_answer_in_every_language() {
     let mut events: Vec<String> = [
-        r#"{"user":{"id":"u-1","name":"n"},"account":"111122223333"}"#,
-        r#"{"user":{"id":42}}"#,
-        r#"{"user":{"id":null,"more":[1,2.5,-3e2,true]}}"#,
-        r#"{"user":{"id":{"deep":"down"}},"text":"é \u00e9 \ud83d\ude00 \" \\ \n"}"#,
-        r#"{"user":{"name":"no id"}}"#,
-        r#"{"user":"no object"}"#,
-        r#"{"user":[{"id":"in a list"}]}"#,
+        r#"{"user.id":"u-1","name":"n","account":"111122223333"}"#,
+        r#"{"user.id":42}"#,
+        r#"{"user.id":null,"more":[1,2.5,-3,true,false,null]}"#,
+        r#"{"user.id":{"deep":"u-1"},"text":"\u00e9 é \ud83d\ude00 \" \\ \n"}"#,
+        r#"{"user":{"id":"nested"}}"#,
         r#"{}"#,
-        r#"[{"user":{"id":1}}]"#,
+        r#"[{"user.id":"in a list"}]"#,
+        r#""user.id""#,
         r#"this is no JSON"#,
-        r#"{"user":{"id":NaN}}"#,
+        r#"{"user.id":NaN}"#,
     ]
     .map(str::to_owned)
     .to_vec();
-    events.extend((0..200).map(|n| format!(r#"{{"user":{{"id":"u-{n}"}},"n":{n}}}"#)));
+    events.extend((0..200).map(|n| format!(r#"{{"user.id":"u-{n}","n":{n}}}"#)));
 
-    for options in ["options.field = \"user.id\"", "options = { field = \"user.id\", replacement = \"***\" }"] {
-        let mut answers = redact().into_iter().map(|(language, plugin)| (language, through(&plugin, options, &events)));
-        let (_, (bodies, dead)) = answers.next().expect("Rust");
-        assert_eq!((bodies.len(), dead.len()), (events.len() - 2, 2));
-        let text = serde_json::to_string(&bodies).expect("JSON");
-        assert!(!text.contains("u-1") && text.contains("no id") && text.contains("in a list"), "{text}");
-        for (language, (other, other_dead)) in answers {
-            assert_eq!(other, bodies, "{language}");
-            assert_eq!(other_dead, dead, "{language}");
-        }
+    let options = "options.field = \"user.id\"";
+    let mut answers = redact().into_iter().map(|(language, plugin)| (language, through(&plugin, options, &events)));
+    let (_, (bodies, dead)) = answers.next().expect("Rust");
+    assert_eq!((bodies.len(), dead.len()), (events.len() - 2, 2));
+    let text = serde_json::to_string(&bodies).expect("JSON");
+    assert!(!text.contains("u-1") && text.contains("nested") && text.contains("in a list"), "{text}");
+    for (language, (other, other_dead)) in answers {
+        assert_eq!(other, bodies, "{language}");
+        assert_eq!(other_dead, dead, "{language}");
     }
 }
 

@@ -26,13 +26,9 @@ pub struct Archived {
 /// A dead letter with its source message.
 #[derive(Clone, Debug)]
 pub struct Letter {
-    pub stage: String,
     pub reason: String,
     /// The body of the source message.
     pub message: Vec<u8>,
-    /// The id of the event that the stage was given; absent where it is the message itself.
-    pub event: Option<String>,
-    pub part: Option<Vec<u8>>,
 }
 
 /// The lines of every file below a folder, unpacked; none where it is not there.
@@ -101,11 +97,8 @@ pub fn letters(folder: &Path) -> Vec<Letter> {
         }
         let message = (path.clone(), text("message").expect("a message"));
         letters.push(Letter {
-            stage: text("stage").expect("a stage"),
             reason: text("reason").expect("a reason"),
             message: messages.get(&message).unwrap_or_else(|| panic!("no message before {line}")).clone(),
-            event: line["event"]["id"].as_str().map(str::to_owned),
-            part: line.get("part").map(payload),
         });
     }
     letters

@@ -38,11 +38,6 @@ impl Invocation {
         self
     }
 
-    pub fn folder(mut self, folder: &Path) -> Invocation {
-        self.command.current_dir(folder);
-        self
-    }
-
     pub fn start(mut self) -> Host {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
