@@ -242,11 +242,12 @@ fn metrics_have_the_right_numbers() {
         ("component_sent_events_total", "flatten", documents),
         ("component_received_events_total", "out", documents),
         ("component_sent_events_total", "out", documents),
-        ("component_discarded_events_total", "flatten", letters),
         ("component_paused", "flatten", 0.0),
     ] {
         assert_eq!(of(name, stage), Some(expected), "{name} of {stage}\n{page}");
     }
+    let discarded = ["component_discarded_events_total{", "component_id=\"flatten\"", "intentional=\"false\""];
+    assert_eq!(metric(&page, &discarded), Some(letters), "{page}");
     assert!(documents > 500.0 && letters >= 4.0);
     let labels = ["pipeline=\"pipeline\"", "component_kind=\"transform\"", "component_type=\"flatten\""];
     assert_eq!(

@@ -36,4 +36,4 @@ wasmtime::component::bindgen!({
 });
 
 pub use exports::rayline::stage::{processor, reader, stage, writer};
-pub use rayline::stage::{capability, clock, console, log, objects, queue, types};
+pub use self::rayline::stage::{capability, clock, console, log, objects, queue, types};

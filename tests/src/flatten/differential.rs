@@ -96,8 +96,13 @@ fn difference(expected: &Outcome, found: &Outcome) -> Option<String> {
     };
     in_one(&expected.documents, &found.documents, &mut text, "the reference");
     in_one(&found.documents, &expected.documents, &mut text, "the other");
-    for a in &expected.documents {
-        for b in found.documents.iter().filter(|b| (b.kind, &b.id) == (a.kind, &a.id)) {
+    let nth = |all: &[Document], index: usize| {
+        let same = |other: &&Document| (other.kind, &other.id) == (all[index].kind, &all[index].id);
+        all[..index].iter().filter(same).count()
+    };
+    for (index, a) in expected.documents.iter().enumerate() {
+        let theirs = found.documents.iter().filter(|b| (b.kind, &b.id) == (a.kind, &a.id));
+        for b in theirs.skip(nth(&expected.documents, index)).take(1) {
             if (a.time_ns, a.version) != (b.time_ns, b.version) {
                 let _ =
                     writeln!(text, "{}: {} at {:#x} and {} at {:#x}", a.id, a.time_ns, a.version, b.time_ns, b.version);
@@ -152,87 +157,4 @@ fn wrapped(payload: &[u8]) -> Vec<Vec<u8>> {
     }
     let verdicts = ["settled", "partial", "limit_exceeded"];
     verdicts.iter().map(|verdict| envelope(verdict, value.clone(), json!([]))).collect()
-}
-
-// SURVEY
-#[test]
-#[ignore]
-fn survey() {
-    use proptest::strategy::{Strategy, ValueTree};
-    let mut seen: std::collections::BTreeMap<String, (usize, String)> = Default::default();
-    let mut note = |payload: &[u8]| {
-        let input = message(payload);
-        let a = slow(&input);
-        let b = match std::panic::catch_unwind(|| super::fast::flatten(&input)) {
-            Ok(b) => b,
-            Err(_) => {
-                seen.entry("PANIC".into()).or_insert((0, String::from_utf8_lossy(payload).into())).0 += 1;
-                return;
-            }
-        };
-        if let Some(d) = difference(&a, &b) {
-            for line in d.lines() {
-                let words: Vec<&str> = line.split(' ').collect();
-                let key = if line.starts_with("rejections") {
-                    line.to_owned()
-                } else if line.starts_with("only") {
-                    words[..5.min(words.len())]
-                        .iter()
-                        .filter(|w| !w.contains(':'))
-                        .copied()
-                        .collect::<Vec<_>>()
-                        .join(" ")
-                } else if ["execution", "trace", "segment", "subsegment"].contains(&words[0]) {
-                    let k = line
-                        .find(": ")
-                        .map(|_| {
-                            words
-                                .iter()
-                                .skip(2)
-                                .find(|w| w.contains('.') || w.starts_with('@'))
-                                .copied()
-                                .unwrap_or(words[2])
-                        })
-                        .unwrap_or("");
-                    format!("{} {}", words[0], k)
-                } else {
-                    "time/version".into()
-                };
-                let e = seen.entry(key).or_insert((0, format!("{line}\n   FOR {}", String::from_utf8_lossy(payload))));
-                e.0 += 1;
-                let text = format!("{line}\n   FOR {}", String::from_utf8_lossy(payload));
-                if text.len() < e.1.len() {
-                    e.1 = text;
-                }
-            }
-        }
-    };
-    for (_, payload) in samples().into_iter().chain(real_data()) {
-        note(&payload);
-        for payload in wrapped(&payload) {
-            note(&payload);
-        }
-    }
-    println!("after real");
-    for (file, (_, payload)) in samples().into_iter().chain(real_data()).enumerate() {
-        if payload.len() > 50_000 {
-            continue;
-        }
-        for round in 0..MUTATIONS {
-            let mut chance = Chance::new((file as u64) << 32 | round);
-            let payloads = wrapped(&payload);
-            let base = if chance.below(3) > 0 { payloads.first().unwrap_or(&payload) } else { &payload };
-            note(&mutate(base, &mut chance));
-        }
-    }
-    let mut runner = proptest::test_runner::TestRunner::deterministic();
-    let s = super::generated::message();
-    for _ in 0..6000 {
-        note(s.new_tree(&mut runner).unwrap().current().as_bytes());
-    }
-    let mut all: Vec<_> = seen.into_iter().collect();
-    all.sort_by_key(|(_, (n, _))| std::cmp::Reverse(*n));
-    for (k, (n, e)) in all {
-        println!("#### {n} x {k}\n   {}", e.chars().take(1500).collect::<String>());
-    }
 }

@@ -22,12 +22,14 @@ use std::path::{Path, PathBuf};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
+use serde_json::Value;
+
 use crate::reference::{self, Document, Input, Payloads, Rejection};
 
 /// What became of one message.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {
-    /// Sorted by kind and id.
+    /// Sorted by kind, id and version.
     pub documents: Vec<Document>,
     /// Sorted by reason.
     pub rejections: Vec<Rejection>,
@@ -46,7 +48,15 @@ pub fn slow(input: &Input) -> Outcome {
 
 impl Outcome {
     fn new(mut documents: Vec<Document>, mut rejections: Vec<Rejection>) -> Self {
-        documents.sort_by(|a, b| (a.kind.name(), &a.id).cmp(&(b.kind.name(), &b.id)));
+        // In a list of messages an id can stand for several states of a document.
+        documents.sort_by_cached_key(|document| {
+            (
+                document.kind.name(),
+                document.id.clone(),
+                document.version,
+                Value::from(document.body.clone()).to_string(),
+            )
+        });
         rejections.sort_by(|a, b| a.reason.cmp(&b.reason));
         Outcome { documents, rejections }
     }

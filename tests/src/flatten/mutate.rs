@@ -47,8 +47,9 @@ fn change(value: &mut Value, target: &mut usize, chance: &mut Chance) -> bool {
     match value {
         Value::Array(items) => {
             let hit = items.iter_mut().any(|item| change(item, target, chance));
-            if hit && chance.below(8) == 0 {
-                let again = items[chance.below(items.len())].clone();
+            let Some(again) = items.get(chance.below(items.len().max(1))).cloned() else { return hit };
+            // One segment in two traces is not what this is about.
+            if hit && chance.below(8) == 0 && again.get("Segments").is_none() {
                 items.push(again);
             }
             hit

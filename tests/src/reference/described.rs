@@ -25,7 +25,7 @@ impl Described {
         let reader = Reader::new(members, &Warnings::default());
         let arn = reader.text("executionArn").ok_or("execution without an ARN")?;
         // The event has milliseconds where DescribeExecution has seconds.
-        let in_millis = |key| reader.get(key).and_then(json::number).is_some_and(|date| date > 1e11);
+        let in_millis = |key| reader.get(key).and_then(Value::as_f64).is_some_and(|date| date > 1e11);
         let is_event = whole_event || in_millis("startDate") || in_millis("stopDate");
         Ok(Described { arn, members: members.clone(), is_event })
     }

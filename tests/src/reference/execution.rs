@@ -201,10 +201,20 @@ impl<'a> Execution<'a> {
         })
     }
 
+    /// The ARN; (c): that of the segment's document, its number last.
     fn id(&self, source: &Source, own: Option<&Node>) -> String {
-        match (self.arn(), self.trace, own) {
-            (None, Some(trace), Some(own)) => format!("{}:execution", id::of_node(source.input.payload, trace, own)),
-            (arn, ..) => arn.cloned().unwrap_or_default(),
+        let (None, Some(trace), Some(own)) = (self.arn(), self.trace, own) else {
+            return self.arn().cloned().unwrap_or_default();
+        };
+        let payload = source.input.payload;
+        let id = id::of_node(payload, trace, own);
+        let nodes = source.message.traces.iter().flat_map(|trace| trace.documented().map(move |node| (trace, node)));
+        let mut same: Vec<&Node> =
+            nodes.filter(|(trace, node)| id::of_node(payload, trace, node) == id).map(|(_, node)| node).collect();
+        same.sort_by(|a, b| a.order().cmp(&b.order()));
+        match same.iter().position(|node| std::ptr::eq(*node, own)) {
+            None | Some(0) => format!("{id}:execution"),
+            Some(number) => format!("{id}:execution:{}", number + 1),
         }
     }
 
@@ -289,11 +299,11 @@ impl<'a> Execution<'a> {
         body.put("states.count", states.len());
         let failed = states.iter().filter(|state| state.flag("fault") || state.flag("error"));
         body.put("states.failed", failed.count());
-        let parent_id = trace.nodes[own].parent_id();
+        let caller = part::caller(trace, &trace.nodes[own]);
         let calls_own = |other: &&Execution| {
-            let is_called = |index: &usize| parent_id.is_some() && trace.nodes[*index].id == parent_id;
             let same_trace = other.trace.is_some_and(|other| std::ptr::eq(other, trace));
-            same_trace && other.arn() != self.arn() && other.part().is_some_and(|part| part.iter().any(is_called))
+            let has_caller = |part: Part| caller.is_some_and(|caller| part.contains(&caller));
+            same_trace && other.arn() != self.arn() && other.part().is_some_and(has_caller)
         };
         body.put("execution.parent_arn", all.iter().find(calls_own).and_then(Execution::arn));
     }

@@ -63,9 +63,9 @@ impl Trace {
         self.nodes.iter().filter(|node| node.is_documented())
     }
 
-    /// The trace's own id, else the first that one of its nodes has.
+    /// The trace's own id, else that of its first node.
     pub fn trace_id(&self) -> Option<&String> {
-        self.id.as_ref().or_else(|| self.nodes.iter().find_map(|node| node.trace_id.as_ref()))
+        self.id.as_ref().or_else(|| self.documented().next()?.trace_id.as_ref())
     }
 }
 
@@ -135,6 +135,7 @@ impl MessageReader {
         match reader.get("trace") {
             None => {}
             Some(Value::String(text)) => match json::parse(text.as_bytes()) {
+                Some(Value::Null) => {}
                 Some(trace) => self.traces_or_reject(&trace),
                 None => self.reject("trace is not JSON", &Value::Object(object.clone())),
             },

@@ -152,6 +152,11 @@ impl Node {
         ["fault", "error", "throttle"].iter().any(|flag| self.flag(flag))
     }
 
+    /// By what the documents of one id are numbered.
+    pub fn order(&self) -> impl Ord + use<'_> {
+        (self.start, &self.name, self.end, self.kind)
+    }
+
     pub fn outcome(&self) -> &'static str {
         match (self.failed(), self.end) {
             (true, _) => "failure",

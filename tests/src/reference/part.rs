@@ -21,11 +21,9 @@ pub fn of_segment(trace: &Trace, own: usize) -> Part {
     };
     let mut part = Part::from([own]);
     loop {
-        let ids: BTreeSet<_> =
-            part.iter().map(|index| (&trace.nodes[*index].trace_id, trace.nodes[*index].id.clone())).collect();
         let joins = |node: &Node| match node.enclosing {
             Some(enclosing) => part.contains(&standing(trace, enclosing)),
-            None => !is_other(node) && node.parent_id().is_some() && ids.contains(&(&node.trace_id, node.parent_id())),
+            None => !is_other(node) && caller(trace, node).is_some_and(|caller| part.contains(&caller)),
         };
         let joining = |index: &usize| !part.contains(index) && joins(&trace.nodes[*index]);
         let more: Vec<usize> = (0..trace.nodes.len()).filter(joining).collect();
@@ -36,19 +34,20 @@ pub fn of_segment(trace: &Trace, own: usize) -> Part {
     }
 }
 
+/// Index of the node that `parent_id` names: of several the one whose document has that id without a number.
+pub fn caller(trace: &Trace, node: &Node) -> Option<usize> {
+    let parent_id = Some(node.parent_id()?);
+    let is_caller = |other: &&usize| {
+        let other = &trace.nodes[**other];
+        other.is_documented() && other.id == parent_id && other.trace_id == node.trace_id
+    };
+    let all: Vec<usize> = (0..trace.nodes.len()).collect();
+    all.iter().filter(is_caller).min_by_key(|index| trace.nodes[**index].order()).copied()
+}
+
 /// The nodes below a segment in its own document.
 pub fn below(trace: &Trace, own: usize) -> Vec<&Node> {
-    let is_below = |node: &&Node| {
-        let mut above = node.enclosing;
-        while let Some(index) = above {
-            if standing(trace, index) == own {
-                return true;
-            }
-            above = trace.nodes[index].enclosing;
-        }
-        false
-    };
-    trace.documented().filter(is_below).collect()
+    trace.documented().filter(|node| node.outermost == own && node.enclosing.is_some()).collect()
 }
 
 /// The same node that has the document.

@@ -72,7 +72,6 @@ pub fn document(source: &Source, trace: &Trace, node: &Node) -> Draft {
         region: common::segment_region(segment, source),
     };
     source.common(&mut body, &warnings, common);
-    reader.text("trace_id");
     body.put("trace.id", &node.trace_id);
     body.put("trace.w3c_id", node.trace_id.as_deref().and_then(id::w3c_id));
 
@@ -129,7 +128,8 @@ fn place(body: &mut Body, trace: &Trace, node: &Node, segment: Option<&Node>) {
 }
 
 fn own_members(body: &mut Body, reader: &Reader, node: &Node) {
-    for key in ["id", "name", "parent_id"] {
+    let outermost: &[&str] = if node.enclosing.is_none() { &["trace_id", "parent_id"] } else { &[] };
+    for key in ["id", "name"].iter().chain(outermost) {
         reader.text(key);
     }
     body.put("service.version", reader.object("service").text("version"));
