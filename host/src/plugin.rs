@@ -158,9 +158,11 @@ impl Plugin {
     }
 }
 
-/// The names of the plugins that are shipped with the host.
+/// The names of the plugins that are shipped with the host, in alphabetical order.
 pub fn shipped() -> impl Iterator<Item = &'static str> {
-    SHIPPED.iter().map(|(name, _)| *name)
+    let mut names: Vec<&'static str> = SHIPPED.iter().map(|(name, _)| *name).collect();
+    names.sort_unstable();
+    names.into_iter()
 }
 
 impl Exports {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use fail::fail_point;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, error, warn};
 
 use super::Outlets;
@@ -26,6 +26,8 @@ const READ_BYTES: u32 = 1 << 20;
 const READ_WAIT: Duration = Duration::from_secs(1);
 /// A checkpoint is a file: saving each one would cost more than reading.
 const SAVE_EVERY: Duration = Duration::from_secs(1);
+/// How long what a trapped instance had handed out may take to be settled before it is read again.
+const OUTLAST: Duration = Duration::from_secs(10);
 /// Settlements that one call takes.
 const SETTLE_AT_ONCE: usize = 10_000;
 /// A source that traps so often without reading anything in between is broken.
@@ -109,12 +111,11 @@ impl Source {
                 },
                 Err(fault) => fault,
             };
-            // What is safe is not read again, so that a source that traps at one place reads nothing new and is found out.
-            self.keep(&mut handed)?;
             let trap = match fault {
                 Fault::Stage(error) => return Err(error),
                 Fault::Trapped(trap) => trap,
             };
+            self.outlast(handed).await?;
             self.stage.metrics.errors(ErrorType::Trap).inc();
             traps = if self.stage.metrics.received.get() > received { 1 } else { traps + 1 };
             if traps >= TRAPS {
@@ -230,6 +231,23 @@ impl Source {
         }
     }
 
+    /// What a lost instance handed out is still on its way: what of it gets done is not read again. So a source that
+    /// always traps at one place comes to read nothing new, and is found out.
+    async fn outlast(&self, handed: Handed) -> Result<(), StageError> {
+        let Handed { instance, mut readings, settle, mut settled, untold, mut unsaved, .. } = handed;
+        drop((instance, settle));
+        let settled = async {
+            for settlement in untold {
+                unsaved = readings.settle(settlement).or(unsaved.take());
+            }
+            while let Some(settlement) = settled.recv().await {
+                unsaved = readings.settle(settlement).or(unsaved.take());
+            }
+        };
+        let _ = timeout(OUTLAST, settled).await;
+        self.save(unsaved)
+    }
+
     /// Nothing more is read: what is downstream goes its way, and its tickets are settled.
     async fn drain(&mut self, handed: &mut Handed, end: End) -> Result<(), Fault> {
         self.outlets = Outlets::default();
@@ -289,11 +307,14 @@ impl Source {
     /// Saves the checkpoint that became safe, if one did.
     fn keep(&self, handed: &mut Handed) -> Result<(), StageError> {
         handed.saved_at = Instant::now();
-        if let Some(checkpoint) = handed.unsaved.take() {
-            let saved = tokio::task::block_in_place(|| self.checkpoint.save(&checkpoint));
-            saved.map_err(|error| self.fatal(format!("cannot save its checkpoint: {error}")))?;
-            debug!(stage = %self.stage.name, checkpoint, "saved a checkpoint");
-        }
+        self.save(handed.unsaved.take())
+    }
+
+    fn save(&self, checkpoint: Option<String>) -> Result<(), StageError> {
+        let Some(checkpoint) = checkpoint else { return Ok(()) };
+        let saved = tokio::task::block_in_place(|| self.checkpoint.save(&checkpoint));
+        saved.map_err(|error| self.fatal(format!("cannot save its checkpoint: {error}")))?;
+        debug!(stage = %self.stage.name, checkpoint, "saved a checkpoint");
         Ok(())
     }
 

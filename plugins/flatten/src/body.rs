@@ -57,8 +57,13 @@ impl Body<'_> {
     }
 
     /// The value as text, or a warning.
+    #[inline(always)]
     pub fn read_text<'t>(&mut self, dropped: &'static str, value: Option<Value<'t>>) -> Option<Cow<'t, str>> {
-        self.checked(dropped, coerce::text(value?))
+        match value?.shape() {
+            Shape::Text("") => None,
+            Shape::Text(text) => Some(Cow::Borrowed(text)),
+            _ => self.checked(dropped, coerce::text(value?)),
+        }
     }
 
     /// The value if it is an object, or a warning.

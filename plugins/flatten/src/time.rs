@@ -189,7 +189,7 @@ mod tests {
     fn times_are_written_as_jiff_writes_them() {
         let mut calendar = Calendar::new();
         for second in
-            [0, 68_169_599, 951_782_400, 951_868_800, 1_709_164_800, 1_710_276_830, 4_107_542_400, 253_402_207_200]
+            [0, 68_169_599, 951_782_400, 951_868_800, 1_709_164_800, 1_710_276_830, 4_107_542_400, 253_402_200_000]
         {
             for micros in [1, 10_203_040, 59_999_999, 60_000_000, 3_599_999_999] {
                 let time = jiff::Timestamp::from_microsecond(second * 1_000_000 + micros).unwrap();

@@ -1,5 +1,5 @@
 //! `docs/documents.md` as a plain program: slow, and in the order of the specification. The fast `flatten` is tested
-//! against it. What the specification leaves open is decided in `docs/notes-reference.md`.
+//! against it.
 //!
 //! | file | section |
 //! |---|---|

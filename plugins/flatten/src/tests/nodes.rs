@@ -17,6 +17,8 @@ fn coercions() {
     for (members, field, expected, warning) in [
         (r#","name":5"#, "span.name", json!("5"), None),
         (r#","name":true"#, "span.name", json!("true"), None),
+        (r#","name":-0"#, "span.name", json!("0"), None),
+        (r#","name":1e300"#, "span.name", json!("1e+300"), None),
         (r#","name":{}"#, "span.name", Value::Null, Some("dropped:name")),
         (r#","name":"x","name":"""#, "span.name", Value::Null, None),
         (r#","end_time":"2.5""#, "event.end", json!("1970-01-01T00:00:02.500000Z"), Some("time_string")),
@@ -82,6 +84,75 @@ fn coercions() {
         assert_eq!(document.get(field).unwrap_or(&Value::Null), &expected, "{members}");
         let warnings = document.get("xray.parse.warnings").cloned().unwrap_or(json!([]));
         assert_eq!(warnings, warning.map_or(json!([]), |warning| json!([warning])), "{members}");
+    }
+}
+
+/// Members of a segment and the fields that they give, as a table row has them.
+#[test]
+fn rows_of_the_table() {
+    let ecs = json!({"aws": {"ecs": {"container": "web", "container_id": "c1"}, "eks": {"container_id": "c2"}}});
+    let eks = json!({"aws": {"eks": {"cluster_name": "blue", "pod": "web-1", "container_id": "c2"}}});
+    let ec2 = json!({"aws": {"ec2": {"instance_id": "i-1", "instance_size": "m7g.large", "ami_id": "ami-1",
+        "availability_zone": "eu-west-1a"}}});
+    let sdk = json!({"aws": {"xray": {"sdk": "X-Ray for Go", "sdk_version": "1.8.4", "sampling_rule_name": "all"}}});
+    let gateway = json!({"aws": {"api_gateway": {"rest_api_id": "r1", "stage": "prod", "account_id": "123456789012"}}});
+    let logs = json!({"aws": {"cloudwatch_logs": [{"log_group": "/a"}, {"arn": "x"}, {"log_group": "/b"}]}});
+    let sql = json!({"sql": {"sanitized_query": "select ?", "database_type": "PostgreSQL", "user": "u",
+        "url": "jdbc:postgresql://host:5432/shop?x=1"}});
+    let call = json!({"type": "subsegment", "namespace": "aws", "name": "DynamoDB", "aws": {"operation": "GetItem",
+        "account_id": "123456789012", "region": "eu-west-1", "table_name": "t", "retries": 2, "status_code": "400"}});
+    for (members, expected) in [
+        (ecs, json!({"container.name": "web", "container.id": "c1"})),
+        (
+            eks,
+            json!({"container.id": "c2", "orchestrator.cluster.name": "blue", "orchestrator.resource.name": "web-1"}),
+        ),
+        (
+            ec2,
+            json!({"cloud.instance.id": "i-1", "cloud.machine.type": "m7g.large", "host.image.id": "ami-1",
+                "cloud.availability_zone": "eu-west-1a"}),
+        ),
+        (
+            json!({"service": {"version": "7"}, "aws": {"elastic_beanstalk": {"environment_name": "prod"}}}),
+            json!({"service.version": "7", "service.environment": "prod"}),
+        ),
+        (sdk, json!({"xray.sdk.name": "X-Ray for Go", "xray.sdk.version": "1.8.4", "xray.sampling_rule": "all"})),
+        (
+            gateway,
+            json!({"aws.api_gateway.rest_api_id": "r1", "aws.api_gateway.stage": "prod",
+                "cloud.account.id": "123456789012"}),
+        ),
+        (logs, json!({"aws.log_groups": ["/a", "/b"]})),
+        (sql, json!({"db.statement": "select ?", "db.type": "PostgreSQL", "db.user": "u", "db.name": "shop"})),
+        (
+            call,
+            json!({"xray.target.name": "DynamoDB", "xray.target.operation": "GetItem",
+                "xray.target.account.id": "123456789012", "xray.target.region": "eu-west-1", "aws.operation": "GetItem",
+                "aws.table_name": "t", "aws.retries": 2, "aws.status_code": 400, "cloud.account.id": null}),
+        ),
+        (
+            json!({"http": {"request": {"url": "https://Shop.example:8443/a?b", "user_agent": "curl"}}}),
+            json!({"url.full": "https://Shop.example:8443/a?b", "url.domain": "shop.example", "url.path": "/a",
+                "user_agent.original": "curl"}),
+        ),
+        (
+            json!({"resource_arn": "arn:aws:sqs:eu-west-1:123456789012:q"}),
+            json!({"cloud.account.id": "123456789012", "cloud.region": "eu-west-1",
+                "xray.resource_arn": "arn:aws:sqs:eu-west-1:123456789012:q"}),
+        ),
+        (
+            json!({"user": "u", "origin": "AWS::Lambda::Function", "subsegments":
+                [{"name": "Initialization", "start_time": 1}]}),
+            json!({"user.id": "u", "faas.coldstart": true, "xray.origin": "AWS::Lambda::Function"}),
+        ),
+    ] {
+        let text = members.to_string();
+        let document = segment(&format!(",{}", &text[1..text.len() - 1]));
+        assert_eq!(document.get("xray.parse.warnings"), None, "{text}");
+        assert_eq!(document.get("aws.extra"), None, "{text}");
+        for (field, value) in expected.as_object().unwrap() {
+            assert_eq!(document.get(field).unwrap_or(&Value::Null), value, "{field} of {text}");
+        }
     }
 }
 
