@@ -35,5 +35,5 @@ wasmtime::component::bindgen!({
     },
 });
 
-pub use exports::rayline::stage::{processor, reader, stage, writer};
 pub use self::rayline::stage::{capability, clock, console, log, objects, queue, types};
+pub use exports::rayline::stage::{processor, reader, stage, writer};
