@@ -19,7 +19,7 @@ pub struct Corpus {
 }
 
 impl Corpus {
-    /// About `bytes` of our own samples: those that have an envelope and can be read.
+    /// About `bytes` of our own samples: those that have an envelope, and nothing broken in it.
     pub fn samples(root: &Path, bytes: usize) -> Result<Corpus> {
         let folder = root.join("samples");
         let messages = json_files(&folder)?.into_iter().filter(|message| message.get("schema").is_some()).collect();
@@ -65,7 +65,7 @@ impl Corpus {
     pub fn events(&self) -> Vec<Event> {
         let labels: Labels =
             [("account", "111122223333"), ("region", "eu-west-1")].map(|(k, v)| (k.to_owned(), v.to_owned())).into();
-        let attrs = r#"{"message_id":"5f0c1c1e-000000000001","sent_at":"2026-11-20T12:00:00.123Z","received_at":"2026-11-20T12:00:01.234Z","receive_count":1}"#;
+        let attrs = r#"{"message_id":"5f0c1c1e-000000000001","sent_at":"2026-12-31T12:00:00.123Z","received_at":"2026-12-31T12:00:01.234Z","receive_count":1}"#;
         let id = Bytes::from_static(b"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef");
         let event = |message: &Vec<u8>| Event {
             labels: Arc::clone(&labels),
@@ -102,21 +102,27 @@ pub fn batches(events: Vec<Event>, max_bytes: usize, max_events: usize) -> Vec<V
 /// What a transform gets at once by default: bytes and events.
 pub const TRANSFORM_BATCH: (usize, usize) = (1 << 20, 1000);
 
-/// The JSON files of a folder, by name.
+/// The JSON files of a folder, by name, but for those that are broken by intent.
 fn json_files(folder: &Path) -> Result<Vec<Value>> {
     let mut files = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
-    files.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
     files.sort();
-    let texts = files.iter().map(|path| fs::read(path).with_context(|| format!("cannot read {}", path.display())));
-    // Some samples are broken by intent.
-    texts.filter_map(|text| text.map(|text| serde_json::from_slice(&text).ok()).transpose()).collect()
+    let is_broken = |path: &Path| path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"broken-"));
+    let is_json = |path: &Path| path.extension().is_some_and(|extension| extension == "json");
+    let whole = files.iter().filter(|path| is_json(path) && !is_broken(path));
+    whole
+        .map(|path| {
+            let text = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+            serde_json::from_slice(&text).with_context(|| format!("cannot read {}", path.display()))
+        })
+        .collect()
 }
 
 /// Trace and segment ids are runs of 16 and 24 hexadecimal digits. The same id becomes the same other id.
 fn with_other_ids(text: &str, copy: usize) -> Vec<u8> {
     let mut bytes = text.as_bytes().to_vec();
     for run in bytes.chunk_by_mut(|a, b| is_hex(*a) == is_hex(*b)) {
-        if run.first().copied().is_some_and(is_hex) && matches!(run.len(), 16 | 24) {
+        let is_number = run.iter().all(u8::is_ascii_digit);
+        if run.first().copied().is_some_and(is_hex) && !is_number && matches!(run.len(), 16 | 24) {
             for (digit, shift) in run.iter_mut().zip((0..16).step_by(4)) {
                 let value = (char::from(*digit).to_digit(16).unwrap_or_default() as usize + (copy >> shift)) & 15;
                 *digit = *b"0123456789abcdef".get(value).unwrap_or(&b'0');

@@ -21,7 +21,7 @@ fn main() -> Result<()> {
         let begin = ThreadTime::try_now()?;
         match command?.as_str() {
             "flatten" => messages.iter().for_each(|payload| {
-                let input = Input { payload, sha256: ID, account_verified: true, ..Input::default() };
+                let input = Input { payload, sha256: ID, ..Input::default() };
                 flattener.flatten(&input, &mut kept);
             }),
             "lean" => messages.iter().try_for_each(|message| lean.keep(message, &mut kept)).map_err(Error::other)?,
