@@ -31,13 +31,25 @@ fn main() -> Result<()> {
     let place = Place::new(root)?;
     let components = Components::new(&place)?;
     let mut report = Report::default();
-    transforms::measure(&place, &components, &mut report)?;
-    crossing::measure(&place, &components, &mut report)?;
-    pipeline::measure(&place, &components, &mut report)?;
-    start::measure(&place, &components, &mut report)?;
+    // `cargo bench … --bench rates -- crossing start` measures only these. Cargo itself adds `--bench`.
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
+    for (name, measure) in MEASUREMENTS {
+        if wanted.is_empty() || wanted.iter().any(|word| word == name) {
+            measure(&place, &components, &mut report)?;
+        }
+    }
     report.print();
     report.write(&place.target.join("bench.json"))
 }
+
+type Measure = fn(&Place, &Components, &mut Report) -> Result<()>;
+
+const MEASUREMENTS: [(&str, Measure); 4] = [
+    ("transforms", transforms::measure),
+    ("crossing", crossing::measure),
+    ("pipeline", pipeline::measure),
+    ("start", start::measure),
+];
 
 /// Where things are.
 pub struct Place {

@@ -31,7 +31,7 @@ inputs = ["inbox"]
 [sinks.out]
 plugin = "print-sink"
 inputs = ["flatten"]
-grants.console = "stdout"
+grants.output = "stdout"
 batch.timeout_secs = 0
 "#;
 
