@@ -31,8 +31,8 @@ deny:
 	@command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny
 	$(CARGO) deny --all-features check bans licenses sources
 
-bench: build ## Ratios within one run; writes target/bench.json.
-	$(CARGO) bench --profile release --package rayline-tests
+bench: ## Ratios within one run; writes target/bench.json.
+	$(CARGO) bench --profile release --workspace --features rayline/failpoints --bench rates
 
 clean:
 	$(CARGO) clean
