@@ -10,6 +10,7 @@
 //! - [`event`]: what flows between stages.
 //! - [`delivery`]: claims and settlement, batching, retry, dead letter.
 //! - [`run`]: the graph of stages and channels: start, drain, exit code.
+//! - [`data_dir`]: the folder of one host.
 //! - [`api`]: health and metrics.
 //! - [`cli`]: one file per command.
 
@@ -17,6 +18,7 @@
 
 pub mod api;
 pub mod cli;
+pub mod data_dir;
 pub mod delivery;
 pub mod engine;
 pub mod event;

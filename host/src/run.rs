@@ -1,20 +1,21 @@
 //! The graph of a pipeline's stages and channels: start, stop, end.
 
+mod stage;
+
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use serde_json::json;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 use tracing::{error, warn};
 
+pub use self::stage::{StageError, StageRun};
 use crate::delivery::Outlets;
-use crate::delivery::batcher::{Batcher, backoff};
+use crate::delivery::batcher::Batcher;
 use crate::delivery::breaker::Breaker;
 use crate::delivery::budget::Budget;
 use crate::delivery::checkpoint::CheckpointFile;
@@ -24,10 +25,9 @@ use crate::delivery::source::Source;
 use crate::delivery::worker::Worker;
 use crate::grant::Grants;
 use crate::grant::objects::Store;
-use crate::metrics::{Metrics, StageMetrics};
-use crate::pipeline::{self, Kind, Pipeline, PluginRef};
+use crate::metrics::Metrics;
+use crate::pipeline::{Kind, Pipeline, PluginRef};
 use crate::plugin::{Ends, Plugin};
-use crate::stage::{Failure, Instance, Later, OpenError, Progress};
 
 /// Messages between two stages that may wait: one on its way while the other is being worked on.
 const CHANNEL: usize = 2;
@@ -36,148 +36,9 @@ const LETTERS: usize = 1_000;
 /// How long events in flight may take to end once the pipeline is told to stop. Less than the 30 s after which most
 /// supervisors kill.
 const DRAIN: Duration = Duration::from_secs(25);
-/// A stage whose `open` traps so often is broken.
-const OPEN_TRAPS: u32 = 3;
 
 /// The components that pipelines name.
 pub type Plugins = BTreeMap<PluginRef, Plugin>;
-
-/// What the instances of one stage share.
-pub struct StageRun {
-    /// Its name in the pipeline.
-    pub name: Arc<str>,
-    /// Its plugin: the name of a shipped one, else the file's.
-    pub plugin_name: Arc<str>,
-    /// As the pipeline declares it.
-    pub config: pipeline::Stage,
-    /// What it may reach.
-    pub grants: Grants,
-    /// Pauses it when nearly everything is bad.
-    pub breaker: Breaker,
-    /// What is counted of it.
-    pub metrics: StageMetrics,
-    /// The pipeline's.
-    pub budget: Arc<Budget>,
-    /// Every source of the pipeline ends by itself: there is no later at which a paused stage could go on.
-    pub finite: bool,
-    plugin: Plugin,
-    state: Mutex<State>,
-}
-
-#[derive(Default)]
-struct State {
-    problem: Option<String>,
-    progress: Option<Progress>,
-    oldest: Option<Instant>,
-}
-
-/// Why a pipeline ended before its time.
-#[derive(Debug, thiserror::Error)]
-pub enum StageError {
-    /// A stage said that nothing will help, or cannot be kept running.
-    #[error("stage `{stage}`: {reason}")]
-    Fatal {
-        /// Its name.
-        stage: Arc<str>,
-        /// Its words.
-        reason: String,
-    },
-    /// The breaker of a stage tripped in a pipeline that ends by itself.
-    #[error("stage `{stage}` finds over half of the last events bad, nothing more is given to it: {reason}")]
-    Paused {
-        /// Its name.
-        stage: Arc<str>,
-        /// Why the last bad event is bad.
-        reason: String,
-    },
-}
-
-impl StageRun {
-    /// Opens an instance: for as long as the stage asks for another try.
-    ///
-    /// # Errors
-    /// When it refuses for good, or traps several times.
-    pub async fn open(&self, number: u32, checkpoint: Option<String>) -> Result<Instance, StageError> {
-        let context = json!({
-            "stage": &*self.name,
-            "options": self.config.options,
-            "instance": number,
-            "instances": self.config.instances.max,
-            "checkpoint": checkpoint,
-            "seed": rand::random_range(0..1_u64 << 53),
-        });
-        let mut traps = 0;
-        for wait in backoff(self.config.retry.initial, self.config.retry.max) {
-            let wait = match Instance::open(&self.plugin, &self.grants, &self.config.limits, context.clone()).await {
-                Ok(instance) => return Ok(instance),
-                Err(OpenError::Failure(Failure::Retry(Later { reason, after }))) => {
-                    warn!(stage = %self.name, %reason, "cannot open the stage, trying again");
-                    self.set_problem(Some(reason));
-                    after.unwrap_or(wait)
-                }
-                Err(OpenError::Failure(Failure::Reject(reason) | Failure::Fatal(reason))) => {
-                    return Err(self.fatal(reason));
-                }
-                Err(OpenError::Trap(trap)) => {
-                    traps += 1;
-                    if traps == OPEN_TRAPS {
-                        return Err(self.fatal(format!("it trapped in `open`: {trap}")));
-                    }
-                    wait
-                }
-            };
-            sleep(wait).await;
-        }
-        Err(self.fatal("cannot be opened".to_owned()))
-    }
-
-    /// The error that ends the pipeline because of this stage.
-    pub fn fatal(&self, reason: String) -> StageError {
-        StageError::Fatal { stage: self.name.clone(), reason }
-    }
-
-    /// What keeps the stage from its work, for `/health`.
-    pub fn set_problem(&self, problem: Option<String>) {
-        self.state().problem = problem;
-    }
-
-    /// What keeps the stage from its work, if anything.
-    pub fn problem(&self) -> Option<String> {
-        self.state().problem.clone()
-    }
-
-    /// How far a source is.
-    pub fn set_progress(&self, progress: Progress) {
-        self.state().progress = Some(progress);
-    }
-
-    /// How far a source is, if it says so.
-    pub fn progress(&self) -> Option<Progress> {
-        self.state().progress.clone()
-    }
-
-    /// Since when the oldest unsettled reading of a source waits.
-    pub fn set_oldest(&self, oldest: Option<Instant>) {
-        self.state().oldest = oldest;
-    }
-
-    /// Brings the gauges up to date.
-    pub async fn refresh(&self) {
-        let oldest = self.state().oldest;
-        self.metrics.oldest_unsettled.set(oldest.map_or(0.0, |at| at.elapsed().as_secs_f64()));
-        for (_, queue) in self.grants.queues() {
-            let Ok(depth) = queue.depth().await else { continue };
-            let count = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
-            self.metrics.queue_messages("visible").set(count(depth.visible));
-            self.metrics.queue_messages("invisible").set(count(depth.invisible));
-            self.metrics.queue_messages("delayed").set(count(depth.delayed));
-        }
-    }
-
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// A pipeline at work.
 pub struct Running {
@@ -430,7 +291,7 @@ async fn stages(
             plugin,
             plugin_name: plugin_name.into(),
             config: config.clone(),
-            state: Mutex::default(),
+            state: Default::default(),
         }));
     }
     Ok(runs)
@@ -449,46 +310,6 @@ fn plugin_name(plugin: &PluginRef) -> String {
     match plugin {
         PluginRef::Shipped(name) => name.clone(),
         PluginRef::File(path) => path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-    }
-}
-
-/// Held while a host works in a `data_dir`.
-#[derive(Debug)]
-pub struct DataDir(#[expect(dead_code, reason = "the lock lasts as long as the file is open")] std::fs::File);
-
-/// Why a `data_dir` cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum DataDirError {
-    /// Another host works in it.
-    #[error("another host works in {0}: stop it, or give this pipeline a `data_dir` of its own")]
-    Taken(String),
-    /// It cannot be made or opened.
-    #[error("cannot use the folder {folder}: {error}")]
-    Unusable {
-        /// The folder.
-        folder: String,
-        /// The system's words.
-        error: std::io::Error,
-    },
-}
-
-impl DataDir {
-    /// Makes the folder if need be and takes it for this process.
-    ///
-    /// # Errors
-    /// When it is taken or cannot be used.
-    pub fn take(folder: &Path) -> Result<Self, DataDirError> {
-        let name = folder.display().to_string();
-        let open = || {
-            std::fs::create_dir_all(folder)?;
-            std::fs::OpenOptions::new().create(true).append(true).open(folder.join("lock"))
-        };
-        let file = open().map_err(|error| DataDirError::Unusable { folder: name.clone(), error })?;
-        match file.try_lock() {
-            Ok(()) => Ok(DataDir(file)),
-            Err(std::fs::TryLockError::WouldBlock) => Err(DataDirError::Taken(name)),
-            Err(std::fs::TryLockError::Error(error)) => Err(DataDirError::Unusable { folder: name, error }),
-        }
     }
 }
 

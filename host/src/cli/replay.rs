@@ -9,9 +9,10 @@ use super::Exit;
 use super::load::Loader;
 use super::progress::Bar;
 use super::run::{exit_of, summarize};
+use crate::data_dir::{DataDir, DataDirError};
 use crate::metrics::Metrics;
 use crate::pipeline::{Kind, Pipeline, PluginRef};
-use crate::run::{DataDir, DataDirError, Feed, Running};
+use crate::run::{Feed, Running};
 
 /// Which part of the archive.
 #[derive(Debug, clap::Args)]

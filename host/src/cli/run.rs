@@ -13,9 +13,10 @@ use super::Exit;
 use super::load::Loader;
 use super::progress::Bar;
 use crate::api::Api;
+use crate::data_dir::{DataDir, DataDirError};
 use crate::metrics::Metrics;
 use crate::pipeline::{Grant, Kind, Pipeline};
-use crate::run::{DataDir, DataDirError, Drained, Feed, Plugins, Running, StageError, Status, Stopper};
+use crate::run::{Drained, Feed, Plugins, Running, StageError, Status, Stopper};
 
 /// Runs pipelines until they end, or a signal says so.
 ///
