@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 use serde_json::Value;
 
 use super::{ALL, Outcome, differential, generated, message};
@@ -10,7 +11,7 @@ use super::{ALL, Outcome, differential, generated, message};
 const OBJECTS: [&str; 4] = ["xray.annotations", "xray.metadata", "aws.extra", "xray.exceptions"];
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 3000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, rng_seed: RngSeed::Fixed(11), ..ProptestConfig::default() })]
 
     #[test]
     fn documents_keep_their_form(payload in generated::message()) {
