@@ -31,7 +31,7 @@ macro_rules! members {
             }
 
             /// Whether the key is one of those that have a slot.
-            #[allow(dead_code)]
+            #[allow(dead_code, reason = "only objects whose other members are kept ask")]
             pub fn knows(key: &str) -> bool {
                 matches!(key.as_bytes(), $($key)|*)
             }
