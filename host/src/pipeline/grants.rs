@@ -1,10 +1,16 @@
 //! What a binding can be bound to: one type for each capability, read from `grants.NAME`.
 //!
-//! A new capability is one more variant and one more reader here.
+//! A new capability is one more variant here and one more file beside this one.
+
+mod aws;
+mod objects;
+mod queue;
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
+pub use self::aws::Aws;
+pub use self::objects::ObjectsGrant;
+pub use self::queue::QueueGrant;
 use super::Capability;
 use super::diagnostic::Diagnostic;
 use super::document::{Node, Report, Value};
@@ -22,31 +28,6 @@ pub enum Grant {
     Console,
 }
 
-/// `"file:PATH"` or `{ url, visibility_secs, max_hold_secs }`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct QueueGrant {
-    /// The file of an embedded queue.
-    pub path: PathBuf,
-    /// How long a received message stays invisible unless its holder says again that it has it. Default 30 s.
-    pub visibility: Duration,
-    /// How long a message may stay received altogether before it goes back. Default 12 hours, which is SQS's limit.
-    pub max_hold: Duration,
-}
-
-/// `"file:FOLDER"` or `{ url }`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ObjectsGrant {
-    /// A folder.
-    pub path: PathBuf,
-}
-
-const QUEUE_KEYS: &[Key] = &[
-    Key { name: "url", example: "\"file:inbox.queue\"" },
-    Key { name: "visibility_secs", example: "30" },
-    Key { name: "max_hold_secs", example: "43_200" },
-];
-const OBJECTS_KEYS: &[Key] = &[Key { name: "url", example: "\"file:archive\"" }];
-
 /// The shortest right value of a grant, as one writes it.
 pub(super) fn example(capability: Capability) -> &'static str {
     match capability {
@@ -55,6 +36,9 @@ pub(super) fn example(capability: Capability) -> &'static str {
         Capability::Console => "\"stdout\"",
     }
 }
+
+/// Reads `dead_letter.location`.
+pub(super) use self::objects::read as read_objects;
 
 /// Reads `grants.NAME` for a binding of this capability.
 pub(super) fn read(
@@ -65,38 +49,10 @@ pub(super) fn read(
     report: &mut Report<'_>,
 ) -> Option<Grant> {
     match capability {
-        Capability::Queue => queue(field, node, folder, report).map(Grant::Queue),
-        Capability::Objects => objects(field, node, folder, report).map(Grant::Objects),
+        Capability::Queue => queue::read(field, node, folder, report).map(Grant::Queue),
+        Capability::Objects => objects::read(field, node, folder, report).map(Grant::Objects),
         Capability::Console => console(field, node, report).map(|()| Grant::Console),
     }
-}
-
-/// Reads an `objects` grant.
-pub(super) fn objects(field: &str, node: &Node, folder: &Path, report: &mut Report<'_>) -> Option<ObjectsGrant> {
-    let table = table(Capability::Objects, field, node, OBJECTS_KEYS, report)?;
-    let path = file(Capability::Objects, field, node, table.as_ref(), folder, report)?;
-    Some(ObjectsGrant { path })
-}
-
-fn queue(field: &str, node: &Node, folder: &Path, report: &mut Report<'_>) -> Option<QueueGrant> {
-    let table = table(Capability::Queue, field, node, QUEUE_KEYS, report)?;
-    let path = file(Capability::Queue, field, node, table.as_ref(), folder, report);
-    let mut visibility = Duration::from_secs(30);
-    let mut max_hold = Duration::from_secs(43_200);
-    if let Some(table) = table {
-        let given = table.secs("visibility_secs", 0.1..=43_200.0, report);
-        let longest = table.secs("max_hold_secs", 0.1..=43_200.0, report);
-        visibility = given.unwrap_or(longest.map_or(visibility, |longest| visibility.min(longest)));
-        max_hold = longest.unwrap_or(max_hold);
-        if let Some(node) = table.node("max_hold_secs")
-            && max_hold < visibility
-        {
-            let message = "this is less than `visibility_secs`";
-            let diagnostic = Diagnostic::new(table.field("max_hold_secs"), node.span.clone(), message);
-            report.add(diagnostic.write(node.span.clone(), visibility.as_secs_f64().to_string()));
-        }
-    }
-    Some(QueueGrant { path: path?, visibility, max_hold })
 }
 
 fn console(field: &str, node: &Node, report: &mut Report<'_>) -> Option<()> {

@@ -123,7 +123,7 @@ fn dead_letter(table: Option<&Node>, folder: &Path, default: PathBuf, report: &m
         return dead_letter;
     };
     if let Some(node) = fields.node("location")
-        && let Some(location) = grants::objects(&fields.field("location"), node, folder, report)
+        && let Some(location) = grants::read_objects(&fields.field("location"), node, folder, report)
     {
         dead_letter.location = location;
     }

@@ -15,6 +15,7 @@ mod capabilities {
                 import rayline:stage/clock@0.1.0;
                 import rayline:stage/queue@0.1.0;
                 import rayline:stage/objects@0.1.0;
+                import rayline:stage/http@0.1.0;
                 import rayline:stage/console@0.1.0;
             }
         ",
@@ -24,7 +25,7 @@ mod capabilities {
     });
 }
 
-pub use capabilities::rayline::stage::{capability, clock, console, log, objects, queue, types};
+pub use capabilities::rayline::stage::{capability, clock, console, http, log, objects, queue, types};
 
 /// What every stage exports.
 pub mod stage {

@@ -42,6 +42,8 @@ pub enum Capability {
     Queue,
     /// [`objects`](crate::objects).
     Objects,
+    /// [`http`](crate::http).
+    Http,
     /// [`console`](crate::console).
     Console,
 }

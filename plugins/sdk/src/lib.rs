@@ -31,7 +31,7 @@
 //! - [`Transform`], [`Source`], [`Sink`]: one trait, its output builder and its export macro each.
 //! - [`Event`], [`Batch`]: what comes in, a view of the flat layout of `wit/stage.wit`.
 //! - [`Context`], [`Binding`], [`Ends`], [`Failure`]: what a stage is told, says of itself, and answers.
-//! - [`log`], [`clock`], [`queue`], [`objects`], [`console`]: the capabilities; [`CapabilityError`] is why a call failed.
+//! - [`log`], [`clock`], [`queue`], [`objects`], [`http`], [`console`]: the capabilities; [`CapabilityError`] is why a call failed.
 //! - [`testing`]: drives a stage in an ordinary `cargo test`, with capabilities that live in memory.
 //!
 //! # What holds
@@ -54,6 +54,7 @@ mod event;
 mod export;
 mod failure;
 mod flat;
+pub mod http;
 pub mod log;
 pub mod objects;
 pub mod queue;

@@ -22,6 +22,7 @@
 pub mod clock;
 pub mod console;
 mod driver;
+pub mod http;
 pub mod log;
 pub mod objects;
 pub mod queue;
