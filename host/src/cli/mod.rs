@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
+use crate::data_dir::DataDirError;
+
 pub mod dead_letter;
 pub mod load;
 pub mod logs;
@@ -136,7 +138,10 @@ pub fn main() -> ExitCode {
         Ok(exit) => exit.into(),
         Err(error) => {
             eprintln!("error: {error:#}");
-            Exit::Failed.into()
+            match error.downcast_ref() {
+                Some(DataDirError::Taken(_)) => Exit::Taken.into(),
+                _ => Exit::Failed.into(),
+            }
         }
     }
 }

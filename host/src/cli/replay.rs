@@ -9,7 +9,7 @@ use super::Exit;
 use super::load::Loader;
 use super::progress::Bar;
 use super::run::{exit_of, summarize};
-use crate::data_dir::{DataDir, DataDirError};
+use crate::data_dir::DataDir;
 use crate::metrics::Metrics;
 use crate::pipeline::{Kind, Pipeline, PluginRef};
 use crate::run::{Feed, Running};
@@ -56,14 +56,7 @@ pub async fn replay(args: Args) -> anyhow::Result<Exit> {
         }
     };
     narrow(&mut pipeline, &args)?;
-    let lock = match DataDir::take(&pipeline.data_dir) {
-        Ok(lock) => lock,
-        Err(error @ DataDirError::Taken(_)) => {
-            eprintln!("error: {error}");
-            return Ok(Exit::Taken);
-        }
-        Err(error) => return Err(error.into()),
-    };
+    let lock = DataDir::take(&pipeline.data_dir)?;
     if args.dry_run {
         pipeline.name.push_str("-dry-run");
         pipeline.stages.retain(|stage| stage.kind == Kind::Source);

@@ -86,14 +86,7 @@ async fn run_once(
     signals: &mut Signals,
     files: &[PathBuf],
 ) -> anyhow::Result<End> {
-    let locks = match take(pipelines) {
-        Ok(locks) => locks,
-        Err(error @ DataDirError::Taken(_)) => {
-            eprintln!("error: {error}");
-            return Ok(End::Exit(Exit::Taken));
-        }
-        Err(error) => return Err(error.into()),
-    };
+    let locks = take(pipelines)?;
     let metrics = Metrics::new();
     let mut stoppers = Vec::new();
     let mut statuses = Vec::new();
