@@ -3,7 +3,6 @@
 use std::collections::{BTreeSet, HashSet};
 
 use proptest::prelude::*;
-use proptest::test_runner::RngSeed;
 use serde_json::Value;
 
 use super::{ALL, Outcome, differential, generated, message};
@@ -11,7 +10,7 @@ use super::{ALL, Outcome, differential, generated, message};
 const OBJECTS: [&str; 4] = ["xray.annotations", "xray.metadata", "aws.extra", "xray.exceptions"];
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, rng_seed: RngSeed::Fixed(11), ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn documents_keep_their_form(payload in generated::message()) {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Kind;
 use super::body::Body;
 use super::common::Arn;
-use super::input::Trace;
+use super::input::Message;
 use super::node::Node;
 
 /// Indexes of the nodes of a part.
@@ -13,8 +13,8 @@ pub type Part = BTreeSet<usize>;
 
 /// The own segment with all below it, and every document whose `parent_id` is a node of the part, and so on, stopping at
 /// other executions' segments.
-pub fn of_segment(trace: &Trace, own: usize) -> Part {
-    let own_arn = execution_arn(&trace.nodes[own]);
+pub fn of_segment(message: &Message, own: usize) -> Part {
+    let own_arn = execution_arn(&message.nodes[own]);
     let is_other = |node: &Node| {
         let arn = execution_arn(node);
         arn.is_some() && arn != own_arn
@@ -22,11 +22,11 @@ pub fn of_segment(trace: &Trace, own: usize) -> Part {
     let mut part = Part::from([own]);
     loop {
         let joins = |node: &Node| match node.enclosing {
-            Some(enclosing) => part.contains(&standing(trace, enclosing)),
-            None => !is_other(node) && caller(trace, node).is_some_and(|caller| part.contains(&caller)),
+            Some(enclosing) => part.contains(&standing(message, enclosing)),
+            None => !is_other(node) && caller(message, node).is_some_and(|caller| part.contains(&caller)),
         };
-        let joining = |index: &usize| !part.contains(index) && joins(&trace.nodes[*index]);
-        let more: Vec<usize> = (0..trace.nodes.len()).filter(joining).collect();
+        let joining = |index: &usize| !part.contains(index) && joins(&message.nodes[*index]);
+        let more: Vec<usize> = (0..message.nodes.len()).filter(joining).collect();
         if more.is_empty() {
             return part;
         }
@@ -35,24 +35,24 @@ pub fn of_segment(trace: &Trace, own: usize) -> Part {
 }
 
 /// Index of the node that `parent_id` names: of several the one whose document has that id without a number.
-pub fn caller(trace: &Trace, node: &Node) -> Option<usize> {
+pub fn caller(message: &Message, node: &Node) -> Option<usize> {
     let parent_id = Some(node.parent_id()?);
-    let is_caller = |other: &&usize| {
-        let other = &trace.nodes[**other];
-        other.is_documented() && other.id == parent_id && other.trace_id == node.trace_id
-    };
-    let all: Vec<usize> = (0..trace.nodes.len()).collect();
-    all.iter().filter(is_caller).min_by_key(|index| trace.nodes[**index].order()).copied()
+    let callers = message.documented().filter(|(_, other)| other.id == parent_id && other.trace_id == node.trace_id);
+    callers.min_by_key(|(_, other)| other.order()).map(|(index, _)| index)
 }
 
 /// The nodes below a segment in its own document.
-pub fn below(trace: &Trace, own: usize) -> Vec<&Node> {
-    trace.documented().filter(|node| node.outermost == own && node.enclosing.is_some()).collect()
+pub fn below(message: &Message, own: usize) -> Vec<&Node> {
+    message
+        .documented()
+        .map(|(_, node)| node)
+        .filter(|node| node.outermost == own && node.enclosing.is_some())
+        .collect()
 }
 
 /// The same node that has the document.
-fn standing(trace: &Trace, mut index: usize) -> usize {
-    while let Some(other) = trace.nodes[index].replaced_by {
+fn standing(message: &Message, mut index: usize) -> usize {
+    while let Some(other) = message.nodes[index].replaced_by {
         index = other;
     }
     index
