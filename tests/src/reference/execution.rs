@@ -126,8 +126,12 @@ impl<'a> Execution<'a> {
         Some(&self.message.nodes[self.own?])
     }
 
-    fn part(&self) -> Option<Part> {
-        Some(part::of_segment(self.message, self.own?))
+    fn part(&self, all: &[Execution]) -> Option<Part> {
+        let is_other = |node: &Node| {
+            let arn = node.aws("resource_arn").filter(|_| node.is_segment());
+            arn.is_some() && arn.as_ref() != self.arn() && all.iter().any(|other| other.arn() == arn.as_ref())
+        };
+        Some(part::of_segment(self.message, self.own?, is_other))
     }
 
     /// Absent if there is no time for it.
@@ -280,9 +284,9 @@ impl<'a> Execution<'a> {
     /// What is known only with an own segment.
     fn put_part(&self, body: &mut Body, all: &[Execution]) {
         let message = self.message;
-        let (Some(own), Some(part)) = (self.own, self.part()) else { return };
-        let nodes: Vec<&Node> =
-            part.iter().map(|index| &message.nodes[*index]).filter(|node| node.is_documented()).collect();
+        let (Some(own), Some(part)) = (self.own, self.part(all)) else { return };
+        let nodes = message.documented().map(|(_, node)| node).filter(|node| part.contains(&node.outermost));
+        let nodes: Vec<&Node> = nodes.collect();
         part::sums(body, &nodes);
         if self.arn().is_none() {
             return;
@@ -293,8 +297,8 @@ impl<'a> Execution<'a> {
         body.put("states.failed", failed.count());
         let caller = part::caller(message, &message.nodes[own]);
         let calls_own = |other: &&Execution| {
-            let has_caller = |part: Part| caller.is_some_and(|caller| part.contains(&caller));
-            other.arn() != self.arn() && other.part().is_some_and(has_caller)
+            let has_caller = |part: Part| caller.is_some_and(|caller| part.contains(&message.nodes[caller].outermost));
+            other.arn() != self.arn() && other.part(all).is_some_and(has_caller)
         };
         body.put("execution.parent_arn", all.iter().find(calls_own).and_then(Execution::arn));
     }

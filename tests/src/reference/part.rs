@@ -8,25 +8,24 @@ use super::common::Arn;
 use super::input::Message;
 use super::node::Node;
 
-/// Indexes of the nodes of a part.
+/// The segment documents of a part, by the indexes of their outermost nodes.
 pub type Part = BTreeSet<usize>;
 
-/// The own segment with all below it, and every document whose `parent_id` is a node of the part, and so on, stopping at
-/// other executions' segments.
-pub fn of_segment(message: &Message, own: usize) -> Part {
-    let own_arn = execution_arn(&message.nodes[own]);
-    let is_other = |node: &Node| {
-        let arn = execution_arn(node);
-        arn.is_some() && arn != own_arn
-    };
+/// The own segment's document, every one whose `parent_id` is a node of the part or whose outermost node is the same as
+/// one of the part, and so on, stopping at other executions' segments.
+pub fn of_segment(message: &Message, own: usize, is_other: impl Fn(&Node) -> bool) -> Part {
     let mut part = Part::from([own]);
     loop {
-        let joins = |node: &Node| match node.enclosing {
-            Some(enclosing) => part.contains(&standing(message, enclosing)),
-            None => !is_other(node) && caller(message, node).is_some_and(|caller| part.contains(&caller)),
+        let joins = |index: &usize| {
+            let node = &message.nodes[*index];
+            let above = match node.replaced_by {
+                Some(_) => Some(standing(message, *index)),
+                None => caller(message, node).filter(|_| !is_other(node)),
+            };
+            above.is_some_and(|above| part.contains(&message.nodes[above].outermost))
         };
-        let joining = |index: &usize| !part.contains(index) && joins(&message.nodes[*index]);
-        let more: Vec<usize> = (0..message.nodes.len()).filter(joining).collect();
+        let outermost = (0..message.nodes.len()).filter(|index| message.nodes[*index].enclosing.is_none());
+        let more: Vec<usize> = outermost.filter(|index| !part.contains(index)).filter(joins).collect();
         if more.is_empty() {
             return part;
         }
