@@ -33,7 +33,7 @@ pub struct Node {
     pub replaced_by: Option<usize>,
     /// Another node was the same.
     pub duplicate: bool,
-    /// A direct child is named `Initialization`.
+    /// A direct child is named `Initialization`, be it rejected.
     pub initialized: bool,
     pub subsegments_dropped: bool,
 }
@@ -72,14 +72,14 @@ impl Node {
         let mut rejections = Vec::new();
         message.nodes.push(node);
         let warnings = Warnings::default();
-        for child in Reader::new(object, &warnings).list("subsegments").into_iter().flatten() {
+        let children = Reader::new(object, &warnings).list("subsegments").into_iter().flatten();
+        for child in children {
+            let name = child.as_object().and_then(|child| Reader::new(child, &Warnings::default()).text("name"));
+            message.nodes[index].initialized |= name.as_deref() == Some("Initialization");
             rejections.extend(Node::read(message, child, Position::Below { enclosing: index, depth: depth + 1 }));
         }
         message.nodes[index].below = message.nodes.len() - index - 1;
         message.nodes[index].subsegments_dropped = !warnings.list().is_empty();
-        message.nodes[index].initialized = message.nodes[index..]
-            .iter()
-            .any(|node| node.enclosing == Some(index) && node.name.as_deref() == Some("Initialization"));
         rejections
     }
 
