@@ -183,7 +183,7 @@ impl Counts {
         let mut all = Vec::new();
         all.resize_with(parts.executions.len(), Counts::default);
         for (index, node) in tree.documents() {
-            let (Some(Some(owner)), Some(facts)) = (parts.owners.get(index), facts.get(index)) else { continue };
+            let (Some(Some(owner)), Some(facts)) = (parts.owners.get(node.root), facts.get(index)) else { continue };
             let Some(counts) = all.get_mut(*owner) else { continue };
             counts.tally.add(node, facts);
             let own = parts.executions.get(*owner).and_then(|execution| tree.nodes.get(execution.own?));

@@ -182,6 +182,7 @@ impl Flattener {
             };
         }
         for mut unit in units {
+            unit.join_traces();
             unit.account = unit.account.or(input.account.map(Into::into));
             unit.region = unit.region.or(input.region.map(Into::into));
             unit::write(&unit, input, self.options, &mut self.tools, out);

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::mem;
 
 use crate::body::Warning;
 use crate::coerce::{self, Coerced};
@@ -28,7 +29,6 @@ pub struct Unit<'t> {
     /// What of it cannot be used, and why.
     pub rejected: Vec<(&'static str, Part<'t>)>,
     pub warnings: Vec<Warning>,
-    by_id: BTreeMap<Cow<'t, str>, usize>,
 }
 
 /// One trace of a unit. All lone segment documents together count as one, which gets no document of its own.
@@ -196,7 +196,6 @@ impl<'t> Unit<'t> {
         true
     }
 
-    /// Adds a trace, or to the one of the same id.
     fn add_trace(&mut self, value: Value<'t>) {
         let source = members::Trace::read(value);
         let mut warnings = Vec::new();
@@ -204,22 +203,38 @@ impl<'t> Unit<'t> {
         let duration = checked(&mut warnings, "dropped:Duration", source.duration.map_or(Ok(None), coerce::number));
         let limit = source.limit_exceeded.map_or(Ok(None), coerce::boolean);
         let limit = checked(&mut warnings, "dropped:LimitExceeded", limit);
-        let position = match &id {
-            Some(id) => *self.by_id.entry(id.clone()).or_insert(self.traces.len()),
-            None => self.traces.len(),
-        };
-        if position == self.traces.len() {
-            self.traces.push(TraceSource { id, ..TraceSource::default() });
-        }
-        let Some(trace) = self.traces.get_mut(position) else { return };
-        trace.duration = trace.duration.or(duration.map(|(number, _)| number.to_f64()));
-        trace.limit_exceeded |= limit == Some(true);
         match source.segments.map(Value::shape) {
             None | Some(Shape::Array) => {}
             Some(_) => warnings.push(Cow::Borrowed("dropped:Segments")),
         }
-        trace.warnings.append(&mut warnings);
-        trace.members.extend(source.segments.into_iter().flat_map(Value::elements).map(Member::new));
+        self.traces.push(TraceSource {
+            is_lone: false,
+            id,
+            members: source.segments.into_iter().flat_map(Value::elements).map(Member::new).collect(),
+            duration: duration.map(|(number, _)| number.to_f64()),
+            limit_exceeded: limit == Some(true),
+            warnings,
+        });
+    }
+
+    /// Gives traces that lack an id the first that their segment documents have, and makes traces of one id, or of
+    /// none, one. Once, after the documents are parsed.
+    pub fn join_traces(&mut self) {
+        let mut by_id = BTreeMap::new();
+        let mut joined: Vec<TraceSource<'t>> = Vec::with_capacity(self.traces.len());
+        for mut trace in mem::take(&mut self.traces) {
+            if trace.is_lone {
+                joined.push(trace);
+                continue;
+            }
+            trace.id = trace.id.or_else(|| trace.members.iter().find_map(Member::trace_id));
+            let position = *by_id.entry(trace.id.clone()).or_insert(joined.len());
+            match joined.get_mut(position) {
+                Some(first) => first.join(trace),
+                None => joined.push(trace),
+            }
+        }
+        self.traces = joined;
     }
 
     fn text(&mut self, dropped: &'static str, value: Option<Value<'t>>) -> Option<Cow<'t, str>> {
@@ -232,6 +247,15 @@ impl<'t> Unit<'t> {
             self.warnings.push(Cow::Borrowed("time_string"));
         }
         Some(read.time)
+    }
+}
+
+impl<'t> TraceSource<'t> {
+    fn join(&mut self, other: TraceSource<'t>) {
+        self.members.extend(other.members);
+        self.duration = self.duration.or(other.duration);
+        self.limit_exceeded |= other.limit_exceeded;
+        self.warnings.extend(other.warnings);
     }
 }
 
@@ -249,6 +273,11 @@ impl<'t> Member<'t> {
             }
         };
         Member { whole, document }
+    }
+
+    fn trace_id(&self) -> Option<Cow<'t, str>> {
+        let Document::Parsed(document) = self.document else { return None };
+        coerce::text(document.get("trace_id")?).ok().flatten()
     }
 
     /// What is rejected if the segment document cannot be used: its text, or what there is instead.

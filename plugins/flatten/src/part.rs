@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use crate::arn::ExecutionArn;
 use crate::coerce;
@@ -21,11 +22,11 @@ pub struct Execution<'t> {
     pub own: Option<usize>,
 }
 
-/// The executions of a unit, and for each node the one whose part it belongs to.
+/// The executions of a unit, and for each of the tree's roots the one whose part it belongs to with all below it.
 pub struct Parts<'t> {
     pub executions: Vec<Execution<'t>>,
     pub owners: Vec<Option<usize>>,
-    /// For each node the execution whose segment it is, its own one or an earlier one.
+    /// For each root the execution whose segment it is, its own one or an earlier one.
     segment_of: Vec<Option<usize>>,
 }
 
@@ -46,7 +47,6 @@ impl<'t> Parts<'t> {
             }
         }
         let any_described = !executions.is_empty();
-        let mut segment_of = vec![None; tree.nodes.len()];
         // Traces in which an execution was found or started.
         let mut stepping = vec![false; unit.traces.len()];
         for (index, node) in tree.documents() {
@@ -56,25 +56,27 @@ impl<'t> Parts<'t> {
             {
                 *stepping = true;
             }
-            if node.kind != Kind::Segment {
+            if is_machine
+                && let Some(arn) = resource_arn(node).filter(|arn| ExecutionArn::parse(arn).is_some())
+                && let Entry::Vacant(entry) = by_arn.entry(arn)
+            {
+                let arn = Some(entry.key().clone());
+                entry.insert(executions.len());
+                executions.push(Execution { arn, described: None, own: None });
+            }
+        }
+        let mut segment_of = vec![None; tree.roots.len()];
+        // A segment of another origin can be one of an execution that is found later.
+        for (root, slot) in tree.roots.iter().zip(&mut segment_of) {
+            let Some(node) = tree.nodes.get(root.node) else { continue };
+            if node.kind != Kind::Segment || node.stands_for != root.node {
                 continue;
             }
-            let Some(arn) = resource_arn(node) else { continue };
-            let known = by_arn.get(&arn).copied();
-            let found = known.or_else(|| {
-                (is_machine && ExecutionArn::parse(&arn).is_some()).then(|| {
-                    by_arn.insert(arn.clone(), executions.len());
-                    executions.push(Execution { arn: Some(arn), described: None, own: None });
-                    executions.len() - 1
-                })
-            });
-            if let Some(slot) = segment_of.get_mut(index) {
-                *slot = found;
-            }
-            if let Some(execution) = found.and_then(|found| executions.get_mut(found)) {
+            *slot = resource_arn(node).and_then(|arn| by_arn.get(&arn).copied());
+            if let Some(execution) = slot.and_then(|found| executions.get_mut(found)) {
                 let own = execution.own.and_then(|own| tree.nodes.get(own));
                 if own.is_none_or(|own| own.start < node.start) {
-                    execution.own = Some(index);
+                    execution.own = Some(root.node);
                 }
             }
         }
@@ -83,14 +85,14 @@ impl<'t> Parts<'t> {
             for (index, node) in tree.documents() {
                 let is_stepping = tree.root(node).and_then(|root| stepping.get(root.trace)) == Some(&true);
                 if is_caller(node) && !is_stepping {
-                    if let Some(slot) = segment_of.get_mut(index) {
+                    if let Some(slot) = segment_of.get_mut(node.root) {
                         *slot = Some(executions.len());
                     }
                     executions.push(Execution { arn: None, described: None, own: Some(index) });
                 }
             }
         }
-        let owners = vec![None; tree.nodes.len()];
+        let owners = vec![None; tree.roots.len()];
         let mut parts = Parts { executions, owners, segment_of };
         parts.find_owners(tree);
         parts
@@ -98,15 +100,15 @@ impl<'t> Parts<'t> {
 
     /// The execution in whose part the node stands that the own segment names as its parent.
     pub fn parent(&self, tree: &Tree<'t>, execution: usize) -> Option<&Execution<'t>> {
-        let own = self.executions.get(execution)?.own?;
-        let parent = (*self.owners.get(above(tree, own)?)?)?;
+        let own = tree.nodes.get(self.executions.get(execution)?.own?)?;
+        let parent = (*self.owners.get(above(tree, own.root)?)?)?;
         self.executions.get(parent).filter(|_| parent != execution)
     }
 
     fn find_owners(&mut self, tree: &Tree<'t>) {
-        let mut visited = vec![false; tree.nodes.len()];
+        let mut visited = vec![false; tree.roots.len()];
         let mut path = Vec::new();
-        for (index, _) in tree.documents() {
+        for index in 0..tree.roots.len() {
             let mut next = Some(index);
             // A parent chain can be a circle: whoever is on it belongs to nobody.
             let mut owner = loop {
@@ -118,14 +120,14 @@ impl<'t> Parts<'t> {
                     *visited = true;
                 }
                 path.push(index);
-                if self.is_own(index) {
+                if self.is_own(tree, index) {
                     break None;
                 }
                 next = above(tree, index);
             };
             while let Some(index) = path.pop() {
                 match self.segment_of.get(index).copied().flatten() {
-                    Some(execution) if self.is_own(index) || owner == Some(execution) => owner = Some(execution),
+                    Some(execution) if self.is_own(tree, index) || owner == Some(execution) => owner = Some(execution),
                     Some(_) => owner = None,
                     None => {}
                 }
@@ -136,19 +138,23 @@ impl<'t> Parts<'t> {
         }
     }
 
-    fn is_own(&self, index: usize) -> bool {
-        let execution = self.segment_of.get(index).copied().flatten().and_then(|found| self.executions.get(found));
-        execution.is_some_and(|execution| execution.own == Some(index))
+    fn is_own(&self, tree: &Tree<'t>, root: usize) -> bool {
+        let execution = self.segment_of.get(root).copied().flatten().and_then(|found| self.executions.get(found));
+        let own = execution.and_then(|execution| execution.own);
+        own.is_some() && own == tree.roots.get(root).map(|root| root.node)
     }
 }
 
-/// The node above: the enclosing one, or the one that `parent_id` names.
-fn above(tree: &Tree<'_>, index: usize) -> Option<usize> {
-    let node = tree.nodes.get(index)?;
-    match node.enclosing {
-        Some(enclosing) => Some(tree.nodes.get(enclosing)?.stands_for),
-        None => tree.find(tree.root(node)?.trace_id.as_deref(), node.parent_id.as_deref()?),
-    }
+/// The root above: that of the node which `parent_id` names or, of a duplicate, of the one that stands for it.
+fn above(tree: &Tree<'_>, root: usize) -> Option<usize> {
+    let root = tree.roots.get(root)?;
+    let node = tree.nodes.get(root.node)?;
+    let above = if node.stands_for == root.node {
+        tree.find(root.trace_id.as_deref(), node.parent_id.as_deref()?)?
+    } else {
+        node.stands_for
+    };
+    Some(tree.nodes.get(above)?.root)
 }
 
 fn add_described<'t>(

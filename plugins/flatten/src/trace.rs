@@ -22,8 +22,6 @@ pub struct Summary<'a, 't> {
     pub end: Option<Micros>,
     /// The earliest time of any node.
     pub timestamp: Micros,
-    /// The trace id of the first node.
-    pub trace_id: Option<&'a str>,
     root: Option<&'a Node<'t>>,
     tally: Tally,
     executions: Vec<Cow<'t, str>>,
@@ -43,7 +41,6 @@ impl<'a, 't> Summary<'a, 't> {
                 start: None,
                 end: None,
                 timestamp: node.timestamp,
-                trace_id: root.trace_id.as_deref(),
                 root: None,
                 tally: Tally::default(),
                 executions: Vec::new(),

@@ -180,7 +180,7 @@ impl<'t> Writing<'_, 't> {
         let summaries = Summary::gather(self.tree, facts, self.unit.traces.len());
         for (index, (summary, source)) in summaries.into_iter().zip(&self.unit.traces).enumerate() {
             let Some(summary) = summary.filter(|_| !source.is_lone) else { continue };
-            let trace_id = source.id.as_deref().or(summary.trace_id);
+            let trace_id = source.id.as_deref();
             let epoch = trace_id.and_then(time::epoch);
             let timestamp = summary.timestamp();
             let mut body = self.begin("trace", tools, out);

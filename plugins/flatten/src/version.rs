@@ -13,7 +13,7 @@ pub fn times(unit: &Unit<'_>, tree: &Tree<'_>) -> Vec<u64> {
         return vec![milliseconds(collected_at); unit.traces.len()];
     }
     let mut latest = vec![(None, None); unit.traces.len()];
-    for node in &tree.nodes {
+    for (_, node) in tree.documents() {
         if let Some((end, start)) = tree.root(node).and_then(|root| latest.get_mut(root.trace)) {
             *end = node.end.max(*end);
             *start = node.start.max(*start);

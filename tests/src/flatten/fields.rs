@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{ALL, message};
+use crate::reference::Document;
 
 /// A segment with the members, and fields of its document; null where a field is absent.
 type Case = (Value, Value);
@@ -193,6 +194,17 @@ fn lone_subsegments_belong_to_no_segment() {
         json!({"type": "subsegment", "parent_id": "p", "aws": {"account_id": "444455556666"}}),
         json!({"doc.kind": "subsegment", "parent.id": "p", "service.name": null, "xray.segment.id": null, "cloud.account.id": "111122223333"}),
     )]);
+}
+
+#[test]
+fn a_rejected_child_shows_a_cold_start_too() {
+    let payload = json!({"id": "a", "start_time": 1, "origin": "AWS::Lambda::Function", "subsegments": [{"name": "Initialization"}]});
+    for (name, flatten) in ALL {
+        let outcome = flatten(&message(payload.to_string().as_bytes()));
+        assert_eq!(outcome.reasons(), ["no time"], "{name}");
+        let is_cold = |document: &Document| document.body.get("faas.coldstart") == Some(&json!(true));
+        assert!(outcome.documents.iter().any(is_cold), "{name}");
+    }
 }
 
 /// Checks the document of the segment.

@@ -14,6 +14,7 @@ mod mutate;
 mod property;
 mod real;
 mod recipe;
+mod traces;
 
 use std::fs;
 use std::io::Read;

@@ -1,9 +1,8 @@
 //! What holds for every message, however odd.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 
 use proptest::prelude::*;
-use proptest::test_runner::RngSeed;
 use serde_json::Value;
 
 use super::{ALL, Outcome, differential, generated, message};
@@ -11,7 +10,7 @@ use super::{ALL, Outcome, differential, generated, message};
 const OBJECTS: [&str; 4] = ["xray.annotations", "xray.metadata", "aws.extra", "xray.exceptions"];
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, rng_seed: RngSeed::Fixed(11), ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 3000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn documents_keep_their_form(payload in generated::message()) {
@@ -32,7 +31,7 @@ proptest! {
                 prop_assert!(document.version < 1 << 63);
                 prop_assert!(!document.id.is_empty() && document.id.len() <= 512);
             }
-            prop_assert!(counts_agree(&outcome), "{}: {:?}", name, outcome);
+            prop_assert!(is_list || counts_agree(&outcome), "{}: {:?}", name, outcome);
         }
     }
 
@@ -64,16 +63,12 @@ fn is_field(key: &str, value: &Value) -> bool {
     }
 }
 
-/// A trace counts the nodes that have documents.
+/// Traces count the nodes that have documents, each once.
 fn counts_agree(outcome: &Outcome) -> bool {
-    let of_kind = |kind: &str| outcome.documents.iter().filter(|document| document.kind.name() == kind).count();
-    let traces: Vec<_> = outcome.documents.iter().filter(|document| document.kind.name() == "trace").collect();
-    let ids: BTreeSet<_> =
-        outcome.documents.iter().map(|document| document.body.get("trace.id").map(Value::to_string)).collect();
-    let one_trace = traces.len() == 1 && ids.len() == 1;
-    !one_trace
-        || traces.iter().all(|trace| {
-            trace.body["segments.count"] == of_kind("segment")
-                && trace.body["subsegments.count"] == of_kind("subsegment")
-        })
+    let of_kind = |kind| outcome.documents.iter().filter(move |document| document.kind.name() == kind);
+    let sum = |count| of_kind("trace").filter_map(|trace| trace.body[count].as_u64()).sum::<u64>();
+    let is_lone = of_kind("trace").next().is_none();
+    is_lone
+        || sum("segments.count") == of_kind("segment").count() as u64
+            && sum("subsegments.count") == of_kind("subsegment").count() as u64
 }

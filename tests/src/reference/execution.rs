@@ -4,7 +4,7 @@ use super::body::Body;
 use super::common::{self, Arn, Common, Source};
 use super::described::{self, Described};
 use super::id::{self, Draft};
-use super::input::Trace;
+use super::input::{Message, Trace};
 use super::json::{Reader, Warnings};
 use super::node::Node;
 use super::part::{self, Part};
@@ -16,7 +16,7 @@ const PAYLOAD_BYTES: usize = 262_144;
 /// One execution of a message.
 struct Execution<'a> {
     what: What<'a>,
-    trace: Option<&'a Trace>,
+    message: &'a Message,
     /// Index of the own segment.
     own: Option<usize>,
 }
@@ -46,25 +46,20 @@ fn executions<'a>(source: &Source<'a>) -> Vec<Execution<'a>> {
     let mut executions: Vec<Execution> = Vec::new();
     for described in best(&message.executions) {
         let arn = described.arn.clone();
-        let trace = message.traces.iter().find(|trace| own_segment(trace, &arn).is_some());
-        let own = trace.and_then(|trace| own_segment(trace, &arn));
-        executions.push(Execution { what: What::Arn { arn, described: Some(described) }, trace, own });
+        let own = own_segment(message, &arn);
+        executions.push(Execution { what: What::Arn { arn, described: Some(described) }, message, own });
     }
-    for trace in &message.traces {
-        for arn in trace.documented().filter_map(part::execution_arn) {
-            let known = executions.iter().any(|execution| execution.arn() == Some(&arn));
-            if !known {
-                let own = own_segment(trace, &arn);
-                executions.push(Execution { what: What::Arn { arn, described: None }, trace: Some(trace), own });
-            }
+    for arn in message.documented().filter_map(|(_, node)| part::execution_arn(node)) {
+        let known = executions.iter().any(|execution| execution.arn() == Some(&arn));
+        if !known {
+            let own = own_segment(message, &arn);
+            executions.push(Execution { what: What::Arn { arn, described: None }, message, own });
         }
-        if message.executions.is_empty() && is_whole(source) && !has_step_functions(trace) {
-            let roots = (0..trace.nodes.len()).filter(|index| {
-                let node = &trace.nodes[*index];
-                node.is_documented() && node.is_root()
-            });
-            executions.extend(roots.map(|own| Execution { what: What::Segment, trace: Some(trace), own: Some(own) }));
-        }
+    }
+    if message.executions.is_empty() && is_whole(source) {
+        let is_own = |node: &Node| node.is_root() && !has_step_functions(message, node.trace);
+        let roots = message.documented().filter(|(_, node)| is_own(node));
+        executions.extend(roots.map(|(own, _)| Execution { what: What::Segment, message, own: Some(own) }));
     }
     executions
 }
@@ -88,7 +83,7 @@ fn is_whole(source: &Source) -> bool {
 }
 
 /// A Step Functions segment, or a call that starts an execution: its segment may come later.
-fn has_step_functions(trace: &Trace) -> bool {
+fn has_step_functions(message: &Message, trace: usize) -> bool {
     let starts = |node: &Node| {
         let operation = node.aws("operation").unwrap_or_default();
         // API Gateway names the action in the URL alone.
@@ -97,15 +92,15 @@ fn has_step_functions(trace: &Trace) -> bool {
         let action = query.split('&').find_map(|pair| pair.strip_prefix("Action=")).unwrap_or_default();
         [operation.as_str(), action].iter().any(|name| matches!(*name, "StartExecution" | "StartSyncExecution"))
     };
-    trace.documented().any(|node| part::is_step_functions(node) || starts(node))
+    message.documented_of(trace).any(|node| part::is_step_functions(node) || starts(node))
 }
 
 /// The segment with the ARN, of several the one that started last.
-fn own_segment(trace: &Trace, arn: &str) -> Option<usize> {
+fn own_segment(message: &Message, arn: &str) -> Option<usize> {
     let mut own: Option<usize> = None;
-    for (index, node) in trace.nodes.iter().enumerate() {
-        if node.is_documented() && node.is_segment() && node.aws("resource_arn").as_deref() == Some(arn) {
-            let later = own.is_none_or(|own| node.start > trace.nodes[own].start);
+    for (index, node) in message.documented() {
+        if node.is_segment() && node.aws("resource_arn").as_deref() == Some(arn) {
+            let later = own.is_none_or(|own| node.start > message.nodes[own].start);
             own = if later { Some(index) } else { own };
         }
     }
@@ -128,11 +123,15 @@ impl<'a> Execution<'a> {
     }
 
     fn own_node(&self) -> Option<&'a Node> {
-        Some(&self.trace?.nodes[self.own?])
+        Some(&self.message.nodes[self.own?])
     }
 
-    fn part(&self) -> Option<Part> {
-        Some(part::of_segment(self.trace?, self.own?))
+    fn part(&self, all: &[Execution]) -> Option<Part> {
+        let is_other = |node: &Node| {
+            let arn = node.aws("resource_arn").filter(|_| node.is_segment());
+            arn.is_some() && arn.as_ref() != self.arn() && all.iter().any(|other| other.arn() == arn.as_ref())
+        };
+        Some(part::of_segment(self.message, self.own?, is_other))
     }
 
     /// Absent if there is no time for it.
@@ -197,20 +196,17 @@ impl<'a> Execution<'a> {
             start,
             end: stop,
             name: None,
-            below: 0,
         })
     }
 
     /// The ARN; (c): that of the segment's document, its number last.
     fn id(&self, source: &Source, own: Option<&Node>) -> String {
-        let (None, Some(trace), Some(own)) = (self.arn(), self.trace, own) else {
+        let (None, Some(own)) = (self.arn(), own) else {
             return self.arn().cloned().unwrap_or_default();
         };
-        let payload = source.input.payload;
-        let id = id::of_node(payload, trace, own);
-        let nodes = source.message.traces.iter().flat_map(|trace| trace.documented().map(move |node| (trace, node)));
-        let mut same: Vec<&Node> =
-            nodes.filter(|(trace, node)| id::of_node(payload, trace, node) == id).map(|(_, node)| node).collect();
+        let id = id::of_node(source, own);
+        let nodes = self.message.documented().map(|(_, node)| node);
+        let mut same: Vec<&Node> = nodes.filter(|node| id::of_node(source, node) == id).collect();
         same.sort_by(|a, b| a.order().cmp(&b.order()));
         match same.iter().position(|node| std::ptr::eq(*node, own)) {
             None | Some(0) => format!("{id}:execution"),
@@ -227,7 +223,7 @@ impl<'a> Execution<'a> {
             | u64::from(described) << 45
             | u64::from(terminal) << 44
             | u64::from(self.own.is_some()) << 43
-            | id::version_time(source.message, self.trace.filter(|_| self.own.is_some()), last)
+            | id::version_time(source.message, self.own_node().map(|own| own.trace), last)
     }
 
     /// As described; else as the own segment shows.
@@ -280,30 +276,29 @@ impl<'a> Execution<'a> {
 
     /// The trace that it is found in; else those that are sent with its description.
     fn traces(&self, source: &Source<'a>) -> impl Iterator<Item = &'a Trace> {
-        let own = self.trace.filter(|_| self.own.is_some());
-        source.message.traces.iter().filter(move |trace| own.map_or(!trace.lone, |own| std::ptr::eq(own, *trace)))
+        let own = self.own_node().map(|own| own.trace);
+        let traces = source.message.traces.iter().enumerate();
+        traces.filter(move |(index, trace)| own.map_or(!trace.lone, |own| own == *index)).map(|(_, trace)| trace)
     }
 
     /// What is known only with an own segment.
     fn put_part(&self, body: &mut Body, all: &[Execution]) {
-        let (Some(trace), Some(own), Some(part)) = (self.trace, self.own, self.part()) else {
-            return;
-        };
-        let nodes: Vec<&Node> =
-            part.iter().map(|index| &trace.nodes[*index]).filter(|node| node.is_documented()).collect();
+        let message = self.message;
+        let (Some(own), Some(part)) = (self.own, self.part(all)) else { return };
+        let nodes = message.documented().map(|(_, node)| node).filter(|node| part.contains(&node.outermost));
+        let nodes: Vec<&Node> = nodes.collect();
         part::sums(body, &nodes);
         if self.arn().is_none() {
             return;
         }
-        let states: Vec<&Node> = part::below(trace, own).into_iter().filter(|node| is_state(node)).collect();
+        let states: Vec<&Node> = part::below(message, own).into_iter().filter(|node| is_state(node)).collect();
         body.put("states.count", states.len());
         let failed = states.iter().filter(|state| state.flag("fault") || state.flag("error"));
         body.put("states.failed", failed.count());
-        let caller = part::caller(trace, &trace.nodes[own]);
+        let caller = part::caller(message, &message.nodes[own]);
         let calls_own = |other: &&Execution| {
-            let same_trace = other.trace.is_some_and(|other| std::ptr::eq(other, trace));
-            let has_caller = |part: Part| caller.is_some_and(|caller| part.contains(&caller));
-            same_trace && other.arn() != self.arn() && other.part().is_some_and(has_caller)
+            let has_caller = |part: Part| caller.is_some_and(|caller| part.contains(&message.nodes[caller].outermost));
+            other.arn() != self.arn() && other.part(all).is_some_and(has_caller)
         };
         body.put("execution.parent_arn", all.iter().find(calls_own).and_then(Execution::arn));
     }

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use sha2::{Digest, Sha256};
 
 use super::Document;
-use super::input::{Message, Trace};
+use super::common::Source;
+use super::input::Message;
 use super::node::Node;
 use super::time::Micros;
 
@@ -15,7 +16,6 @@ pub struct Draft {
     pub start: Option<Micros>,
     pub end: Option<Micros>,
     pub name: Option<String>,
-    pub below: usize,
 }
 
 /// Numbers the documents of one id, and shortens long ids.
@@ -46,12 +46,12 @@ impl Draft {
     }
 }
 
-pub fn of_node(payload: &[u8], trace: &Trace, node: &Node) -> String {
-    let trace_id = trace_part(payload, node.trace_id.as_ref());
+pub fn of_node(source: &Source, node: &Node) -> String {
+    let trace_id = trace_part(source.input.payload, node.trace_id.as_deref());
     match &node.id {
         Some(id) => format!("{trace_id}:{id}"),
         None => {
-            let parent = parent_id(trace, node).unwrap_or_default();
+            let parent = parent_id(source.message, node).unwrap_or_default();
             let name = node.name.as_deref().unwrap_or_default();
             let start = node.start.map(|start| start.0.to_string()).unwrap_or_default();
             let hash = sha256(format!("{parent}\n{name}\n{start}").as_bytes());
@@ -60,20 +60,20 @@ pub fn of_node(payload: &[u8], trace: &Trace, node: &Node) -> String {
     }
 }
 
-pub fn of_trace(payload: &[u8], account: Option<&str>, region: Option<&str>, trace: &Trace) -> String {
-    let trace_id = trace_part(payload, trace.trace_id());
+pub fn of_trace(payload: &[u8], account: Option<&str>, region: Option<&str>, trace_id: Option<&str>) -> String {
+    let trace_id = trace_part(payload, trace_id);
     format!("{}:{}:{trace_id}", account.unwrap_or_default(), region.unwrap_or_default())
 }
 
 /// The trace id, or what stands in for it.
-fn trace_part(payload: &[u8], trace_id: Option<&String>) -> String {
-    trace_id.cloned().unwrap_or_else(|| sha256(payload)[..32].to_owned())
+fn trace_part(payload: &[u8], trace_id: Option<&str>) -> String {
+    trace_id.map(str::to_owned).unwrap_or_else(|| sha256(payload)[..32].to_owned())
 }
 
 /// The enclosing node's id; of an outermost node its `parent_id`.
-pub fn parent_id(trace: &Trace, node: &Node) -> Option<String> {
+pub fn parent_id(message: &Message, node: &Node) -> Option<String> {
     match node.enclosing {
-        Some(enclosing) => trace.nodes[enclosing].id.clone(),
+        Some(enclosing) => message.nodes[enclosing].id.clone(),
         None => node.parent_id(),
     }
 }
@@ -106,8 +106,8 @@ pub fn w3c_id(trace_id: &str) -> Option<String> {
 }
 
 /// `t`: milliseconds, 43 bits. `last` stands in where there is no trace.
-pub fn version_time(message: &Message, trace: Option<&Trace>, last: Option<Micros>) -> u64 {
-    let nodes = || trace.into_iter().flat_map(Trace::documented);
+pub fn version_time(message: &Message, trace: Option<usize>, last: Option<Micros>) -> u64 {
+    let nodes = || trace.into_iter().flat_map(|trace| message.documented_of(trace));
     let latest = nodes().filter_map(|node| node.end).max().or_else(|| nodes().filter_map(|node| node.start).max());
     let latest = message.collected_at().or(if trace.is_some() { latest } else { last });
     (latest.map_or(0, Micros::millis) as u64).min((1 << 43) - 1)

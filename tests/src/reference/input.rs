@@ -18,6 +18,8 @@ pub struct Message {
     pub region: Option<String>,
     pub executions: Vec<Described>,
     pub traces: Vec<Trace>,
+    /// Every accepted node of each trace after the other, also those that others replace.
+    pub nodes: Vec<Node>,
     /// Of the envelope: they stand on every document.
     pub warnings: Warnings,
 }
@@ -36,12 +38,22 @@ impl Message {
     pub fn verdict(&self) -> Option<&str> {
         self.envelope.as_ref()?.verdict.as_deref()
     }
+
+    /// The nodes that become documents, by index.
+    pub fn documented(&self) -> impl Iterator<Item = (usize, &Node)> {
+        self.nodes.iter().enumerate().filter(|(_, node)| node.is_documented())
+    }
+
+    /// Those of one trace.
+    pub fn documented_of(&self, trace: usize) -> impl Iterator<Item = &Node> {
+        self.documented().map(|(_, node)| node).filter(move |node| node.trace == trace)
+    }
 }
 
 /// A trace, or the lone segment documents of a message.
 #[derive(Default)]
 pub struct Trace {
-    /// `Id`; lone segment documents have their own.
+    /// `Id`, else the first that its segment documents have; lone ones have their own.
     pub id: Option<String>,
     /// Not a trace but segment documents by themselves: there is no document for it.
     pub lone: bool,
@@ -50,23 +62,9 @@ pub struct Trace {
     pub limit_exceeded: bool,
     /// Members of `Segments` that gave no node.
     pub unparsed: usize,
-    /// Every accepted node in the order of the message, also those that others replace.
-    pub nodes: Vec<Node>,
-    /// The envelope's, of which a node's time may be made.
-    pub collected_at: Option<Micros>,
+    /// Segment documents that were not read yet.
+    documents: Vec<Value>,
     pub warnings: Warnings,
-}
-
-impl Trace {
-    /// The nodes that become documents.
-    pub fn documented(&self) -> impl Iterator<Item = &Node> {
-        self.nodes.iter().filter(|node| node.is_documented())
-    }
-
-    /// The trace's own id, else that of its first node.
-    pub fn trace_id(&self) -> Option<&String> {
-        self.id.as_ref().or_else(|| self.documented().next()?.trace_id.as_ref())
-    }
 }
 
 /// What a payload holds, and what of it cannot be used.
@@ -90,8 +88,7 @@ fn messages(payload: &Value) -> Option<(Vec<Message>, Vec<Rejection>)> {
         Some(object) if is_enveloped(object) => {
             let mut reader = MessageReader::default();
             reader.enveloped(object);
-            messages.push(reader.message);
-            rejections.extend(reader.rejections);
+            reader.finish(&mut messages, &mut rejections);
             true
         }
         _ => together.traces(value),
@@ -106,11 +103,7 @@ fn messages(payload: &Value) -> Option<(Vec<Message>, Vec<Rejection>)> {
         }
         value => take(value).then_some(())?,
     }
-    messages.push(together.message);
-    rejections.extend(together.rejections);
-    for message in &mut messages {
-        message.traces.iter_mut().for_each(duplicate::within);
-    }
+    together.finish(&mut messages, &mut rejections);
     Some((messages, rejections))
 }
 
@@ -175,7 +168,8 @@ impl MessageReader {
         } else if list("Segments").is_some() {
             self.trace(object);
         } else if is_segment_document(object) {
-            self.member(None, true, value);
+            let lone = self.trace_of(None, true);
+            self.message.traces[lone].documents.push(value.clone());
         } else {
             return false;
         }
@@ -186,46 +180,50 @@ impl MessageReader {
     fn trace(&mut self, object: &Object) {
         let warnings = Warnings::default();
         let reader = Reader::new(object, &warnings);
-        let id = reader.text("Id");
-        let index = self.trace_of(id, false);
+        let members = reader.list("Segments").into_iter().flatten();
+        let documents: Vec<_> = members.map(|member| (member, segment_document(member))).collect();
+        let trace_id = |document: &Value| Reader::new(document.as_object()?, &Warnings::default()).text("trace_id");
+        let of_segments = || documents.iter().find_map(|(_, document)| trace_id(document.as_ref().ok()?));
+        let index = self.trace_of(reader.text("Id").or_else(of_segments), false);
         let trace = &mut self.message.traces[index];
         let duration = reader.read("Duration", json::number);
         trace.duration = trace.duration.or(duration);
         trace.limit_exceeded |= reader.flag("LimitExceeded");
-        let members = reader.list("Segments").into_iter().flatten();
         warnings.list().into_iter().for_each(|warning| trace.warnings.add(warning));
-        for member in members {
-            self.member(Some(index), false, member);
-        }
-    }
-
-    /// A member of `Segments`, or a segment document by itself.
-    fn member(&mut self, trace: Option<usize>, lone: bool, member: &Value) {
-        let index = trace.unwrap_or_else(|| self.trace_of(None, lone));
-        let document = if lone { Ok(member.clone()) } else { segment_document(member) };
-        match document {
-            Ok(document) => {
-                let trace = &mut self.message.traces[index];
-                let nodes = trace.nodes.len();
-                self.rejections.extend(Node::read(trace, &document, Position::Outermost));
-                trace.unparsed += usize::from(trace.nodes.len() == nodes);
-            }
-            Err(reason) => {
-                self.message.traces[index].unparsed += 1;
-                self.reject(reason, member);
+        for (member, document) in documents {
+            match document {
+                Ok(document) => self.message.traces[index].documents.push(document),
+                Err(reason) => {
+                    self.message.traces[index].unparsed += 1;
+                    self.reject(reason, member);
+                }
             }
         }
     }
 
-    /// Index of the trace with the id, of the lone documents, or of a new trace.
+    /// Index of the trace with the id (or of the one without), of the lone documents, or of a new trace.
     fn trace_of(&mut self, id: Option<String>, lone: bool) -> usize {
-        let collected_at = self.message.collected_at();
         let traces = &mut self.message.traces;
-        let known = traces.iter().position(|trace| trace.lone == lone && (lone || id.is_some() && trace.id == id));
+        let known = traces.iter().position(|trace| trace.lone == lone && trace.id == id);
         known.unwrap_or_else(|| {
-            traces.push(Trace { id, lone, collected_at, ..Trace::default() });
+            traces.push(Trace { id, lone, ..Trace::default() });
             traces.len() - 1
         })
+    }
+
+    /// Reads the nodes of all traces.
+    fn finish(self, messages: &mut Vec<Message>, rejections: &mut Vec<Rejection>) {
+        let MessageReader { mut message, rejections: rejected } = self;
+        rejections.extend(rejected);
+        for trace in 0..message.traces.len() {
+            for document in std::mem::take(&mut message.traces[trace].documents) {
+                let nodes = message.nodes.len();
+                rejections.extend(Node::read(&mut message, &document, Position::Outermost { trace }));
+                message.traces[trace].unparsed += usize::from(message.nodes.len() == nodes);
+            }
+        }
+        duplicate::find(&mut message);
+        messages.push(message);
     }
 
     fn reject(&mut self, reason: &str, part: &Value) {

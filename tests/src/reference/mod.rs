@@ -108,14 +108,12 @@ fn flatten(input: &Input) -> (Vec<Document>, Vec<Rejection>) {
     for message in &messages {
         let source = common::Source { input, message };
         let mut drafts = Vec::new();
-        for trace in &message.traces {
-            drafts.extend(trace.documented().map(|node| segment::document(&source, trace, node)));
-            drafts.extend(trace::document(&source, trace));
-        }
+        drafts.extend(message.documented().map(|(_, node)| segment::document(&source, node)));
+        drafts.extend((0..message.traces.len()).filter_map(|trace| trace::document(&source, trace)));
         let (executions, rejected) = execution::documents(&source);
         drafts.extend(executions);
         rejections.extend(rejected);
-        documents.extend(id::number(duplicate::across_traces(drafts)));
+        documents.extend(id::number(drafts));
     }
     (documents, rejections)
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::input::Trace;
+use super::input::Message;
 use super::json::{Object, Reader, Warnings};
 use super::time::Micros;
 use super::{Kind, Rejection, id};
@@ -16,6 +16,8 @@ pub struct Node {
     pub name: Option<String>,
     pub start: Option<Micros>,
     pub end: Option<Micros>,
+    /// Index of the trace that it stands in.
+    pub trace: usize,
     /// Of the document that it stands in, else of the trace.
     pub trace_id: Option<String>,
     /// `@timestamp`
@@ -31,66 +33,70 @@ pub struct Node {
     pub replaced_by: Option<usize>,
     /// Another node was the same.
     pub duplicate: bool,
-    /// A direct child is named `Initialization`.
+    /// A direct child is named `Initialization`, be it rejected.
     pub initialized: bool,
     pub subsegments_dropped: bool,
 }
 
 #[derive(Clone, Copy)]
 pub enum Position {
-    Outermost,
-    /// Index of the node around it, and its depth.
-    Below {
-        enclosing: usize,
-        depth: usize,
+    Outermost {
+        /// Index of the trace.
+        trace: usize,
     },
+    /// Index of the node around it, and its depth.
+    Below { enclosing: usize, depth: usize },
 }
 
 impl Node {
     /// A node may stand in 256 levels of others, itself included.
     const LEVELS: usize = 256;
 
-    /// Adds a node and all below it to the trace. Returns what is rejected.
-    pub fn read(trace: &mut Trace, value: &Value, position: Position) -> Vec<Rejection> {
+    /// Adds a node and all below it to the message. Returns what is rejected.
+    pub fn read(message: &mut Message, value: &Value, position: Position) -> Vec<Rejection> {
         let Some(object) = value.as_object() else {
             return vec![Rejection::new("subsegment is not an object", Some(value))];
         };
-        let (depth, enclosing) = match position {
-            Position::Outermost => (0, None),
-            Position::Below { enclosing, depth } => (depth, Some(enclosing)),
+        let depth = match position {
+            Position::Outermost { .. } => 0,
+            Position::Below { depth, .. } => depth,
         };
         if depth >= Self::LEVELS {
             return vec![Rejection::new("nesting beyond 256 levels", Some(value))];
         }
 
-        let index = trace.nodes.len();
-        let Some(node) = Node::new(trace, object, index, enclosing, depth) else {
+        let index = message.nodes.len();
+        let Some(node) = Node::new(message, object, index, position) else {
             return vec![Rejection::new("no time", Some(value))];
         };
         let mut rejections = Vec::new();
-        trace.nodes.push(node);
+        message.nodes.push(node);
         let warnings = Warnings::default();
-        for child in Reader::new(object, &warnings).list("subsegments").into_iter().flatten() {
-            rejections.extend(Node::read(trace, child, Position::Below { enclosing: index, depth: depth + 1 }));
+        let children = Reader::new(object, &warnings).list("subsegments").into_iter().flatten();
+        for child in children {
+            let name = child.as_object().and_then(|child| Reader::new(child, &Warnings::default()).text("name"));
+            message.nodes[index].initialized |= name.as_deref() == Some("Initialization");
+            rejections.extend(Node::read(message, child, Position::Below { enclosing: index, depth: depth + 1 }));
         }
-        trace.nodes[index].below = trace.nodes.len() - index - 1;
-        trace.nodes[index].subsegments_dropped = !warnings.list().is_empty();
-        trace.nodes[index].initialized = trace.nodes[index..]
-            .iter()
-            .any(|node| node.enclosing == Some(index) && node.name.as_deref() == Some("Initialization"));
+        message.nodes[index].below = message.nodes.len() - index - 1;
+        message.nodes[index].subsegments_dropped = !warnings.list().is_empty();
         rejections
     }
 
     /// Absent if it has no time.
-    fn new(trace: &Trace, object: &Object, index: usize, enclosing: Option<usize>, depth: usize) -> Option<Self> {
+    fn new(message: &Message, object: &Object, index: usize, position: Position) -> Option<Self> {
+        let (trace, enclosing, depth) = match position {
+            Position::Outermost { trace } => (trace, None, 0),
+            Position::Below { enclosing, depth } => (message.nodes[enclosing].trace, Some(enclosing), depth),
+        };
         let reader = Reader::new(object, &Warnings::default());
         let subsegment = enclosing.is_some() || reader.text("type").as_deref() == Some("subsegment");
         let mut members = object.clone();
         members.remove("subsegments");
         let (start, end) = (reader.time("start_time"), reader.time("end_time"));
         let trace_id = match enclosing {
-            Some(enclosing) => trace.nodes[enclosing].trace_id.clone(),
-            None => reader.text("trace_id").or_else(|| trace.id.clone()),
+            Some(enclosing) => message.nodes[enclosing].trace_id.clone(),
+            None => reader.text("trace_id").or_else(|| message.traces[trace].id.clone()),
         };
         let epoch = trace_id.as_deref().and_then(id::epoch);
         Some(Node {
@@ -100,10 +106,11 @@ impl Node {
             name: reader.text("name"),
             start,
             end,
-            timestamp: start.or(end).or(epoch).or(trace.collected_at)?,
+            timestamp: start.or(end).or(epoch).or(message.collected_at())?,
+            trace,
             trace_id,
             enclosing,
-            outermost: enclosing.map_or(index, |enclosing| trace.nodes[enclosing].outermost),
+            outermost: enclosing.map_or(index, |enclosing| message.nodes[enclosing].outermost),
             depth,
             below: 0,
             replaced_by: None,

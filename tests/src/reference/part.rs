@@ -5,28 +5,27 @@ use std::collections::BTreeSet;
 use super::Kind;
 use super::body::Body;
 use super::common::Arn;
-use super::input::Trace;
+use super::input::Message;
 use super::node::Node;
 
-/// Indexes of the nodes of a part.
+/// The segment documents of a part, by the indexes of their outermost nodes.
 pub type Part = BTreeSet<usize>;
 
-/// The own segment with all below it, and every document whose `parent_id` is a node of the part, and so on, stopping at
-/// other executions' segments.
-pub fn of_segment(trace: &Trace, own: usize) -> Part {
-    let own_arn = execution_arn(&trace.nodes[own]);
-    let is_other = |node: &Node| {
-        let arn = execution_arn(node);
-        arn.is_some() && arn != own_arn
-    };
+/// The own segment's document, every one whose `parent_id` is a node of the part or whose outermost node is the same as
+/// one of the part, and so on, stopping at other executions' segments.
+pub fn of_segment(message: &Message, own: usize, is_other: impl Fn(&Node) -> bool) -> Part {
     let mut part = Part::from([own]);
     loop {
-        let joins = |node: &Node| match node.enclosing {
-            Some(enclosing) => part.contains(&standing(trace, enclosing)),
-            None => !is_other(node) && caller(trace, node).is_some_and(|caller| part.contains(&caller)),
+        let joins = |index: &usize| {
+            let node = &message.nodes[*index];
+            let above = match node.replaced_by {
+                Some(_) => Some(standing(message, *index)),
+                None => caller(message, node).filter(|_| !is_other(node)),
+            };
+            above.is_some_and(|above| part.contains(&message.nodes[above].outermost))
         };
-        let joining = |index: &usize| !part.contains(index) && joins(&trace.nodes[*index]);
-        let more: Vec<usize> = (0..trace.nodes.len()).filter(joining).collect();
+        let outermost = (0..message.nodes.len()).filter(|index| message.nodes[*index].enclosing.is_none());
+        let more: Vec<usize> = outermost.filter(|index| !part.contains(index)).filter(joins).collect();
         if more.is_empty() {
             return part;
         }
@@ -35,24 +34,24 @@ pub fn of_segment(trace: &Trace, own: usize) -> Part {
 }
 
 /// Index of the node that `parent_id` names: of several the one whose document has that id without a number.
-pub fn caller(trace: &Trace, node: &Node) -> Option<usize> {
+pub fn caller(message: &Message, node: &Node) -> Option<usize> {
     let parent_id = Some(node.parent_id()?);
-    let is_caller = |other: &&usize| {
-        let other = &trace.nodes[**other];
-        other.is_documented() && other.id == parent_id && other.trace_id == node.trace_id
-    };
-    let all: Vec<usize> = (0..trace.nodes.len()).collect();
-    all.iter().filter(is_caller).min_by_key(|index| trace.nodes[**index].order()).copied()
+    let callers = message.documented().filter(|(_, other)| other.id == parent_id && other.trace_id == node.trace_id);
+    callers.min_by_key(|(_, other)| other.order()).map(|(index, _)| index)
 }
 
 /// The nodes below a segment in its own document.
-pub fn below(trace: &Trace, own: usize) -> Vec<&Node> {
-    trace.documented().filter(|node| node.outermost == own && node.enclosing.is_some()).collect()
+pub fn below(message: &Message, own: usize) -> Vec<&Node> {
+    message
+        .documented()
+        .map(|(_, node)| node)
+        .filter(|node| node.outermost == own && node.enclosing.is_some())
+        .collect()
 }
 
 /// The same node that has the document.
-fn standing(trace: &Trace, mut index: usize) -> usize {
-    while let Some(other) = trace.nodes[index].replaced_by {
+fn standing(message: &Message, mut index: usize) -> usize {
+    while let Some(other) = message.nodes[index].replaced_by {
         index = other;
     }
     index

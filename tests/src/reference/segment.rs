@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::body::Body;
 use super::common::{self, Common, Source};
 use super::id::{self, Draft};
-use super::input::Trace;
+use super::input::Message;
 use super::json::{self, Object, Reader, Warnings};
 use super::node::Node;
 use super::{Document, cause, http};
@@ -53,13 +53,14 @@ const AWS_TEXTS: [&str; 11] = [
     "message_id",
 ];
 
-pub fn document(source: &Source, trace: &Trace, node: &Node) -> Draft {
+pub fn document(source: &Source, node: &Node) -> Draft {
+    let message = source.message;
     let warnings = Warnings::default();
     let reader = Reader::new(&node.members, &warnings);
     let mut body = Body::default();
     let timestamp = node.timestamp;
 
-    let outermost = &trace.nodes[node.outermost];
+    let outermost = &message.nodes[node.outermost];
     let segment = Some(outermost).filter(|outermost| outermost.is_segment());
     let common = Common {
         kind: node.kind,
@@ -75,7 +76,7 @@ pub fn document(source: &Source, trace: &Trace, node: &Node) -> Draft {
     body.put("trace.id", &node.trace_id);
     body.put("trace.w3c_id", node.trace_id.as_deref().and_then(id::w3c_id));
 
-    place(&mut body, trace, node, segment);
+    place(&mut body, message, node, segment);
     own_members(&mut body, &reader, node);
     aws(&mut body, &reader.object("aws"), node);
     http::request_and_response(&mut body, &reader.object("http"));
@@ -92,11 +93,11 @@ pub fn document(source: &Source, trace: &Trace, node: &Node) -> Draft {
     }
     body.put("xray.parse.warnings", warnings.list());
 
-    let t = id::version_time(source.message, Some(trace), None);
+    let t = id::version_time(message, Some(node.trace), None);
     Draft {
         document: Document {
             kind: node.kind,
-            id: id::of_node(source.input.payload, trace, node),
+            id: id::of_node(source, node),
             time_ns: id::index_time(node.trace_id.as_deref(), timestamp).nanos(),
             version: id::node_version(t, node),
             body: body.finish(),
@@ -104,14 +105,13 @@ pub fn document(source: &Source, trace: &Trace, node: &Node) -> Draft {
         start: node.start,
         end: node.end,
         name: node.name.clone(),
-        below: node.below,
     }
 }
 
 /// Where the node stands.
-fn place(body: &mut Body, trace: &Trace, node: &Node, segment: Option<&Node>) {
+fn place(body: &mut Body, message: &Message, node: &Node, segment: Option<&Node>) {
     body.put("span.id", &node.id);
-    body.put("parent.id", id::parent_id(trace, node));
+    body.put("parent.id", id::parent_id(message, node));
     body.put("span.name", &node.name);
     body.put("service.name", segment.and_then(|segment| segment.name.as_ref()));
     body.put("xray.segment.id", segment.and_then(|segment| segment.id.as_ref()));
@@ -121,7 +121,7 @@ fn place(body: &mut Body, trace: &Trace, node: &Node, segment: Option<&Node>) {
     let mut above = Some(node);
     while let Some(node) = above {
         names.extend(node.name.clone());
-        above = node.enclosing.map(|enclosing| &trace.nodes[enclosing]);
+        above = node.enclosing.map(|enclosing| &message.nodes[enclosing]);
     }
     names.reverse();
     body.put("xray.path", names.join(" > "));

@@ -12,8 +12,9 @@ use super::{Document, Kind, part, segment};
 const VALUES: usize = 200;
 
 /// Absent for lone segment documents and for a trace without a node.
-pub fn document(source: &Source, trace: &Trace) -> Option<Draft> {
-    let nodes: Vec<&Node> = trace.documented().collect();
+pub fn document(source: &Source, index: usize) -> Option<Draft> {
+    let trace = &source.message.traces[index];
+    let nodes: Vec<&Node> = source.message.documented_of(index).collect();
     if trace.lone || nodes.is_empty() {
         return None;
     }
@@ -33,9 +34,9 @@ pub fn document(source: &Source, trace: &Trace) -> Option<Draft> {
         region: source.region(),
     };
     source.common(&mut body, &warnings, common);
-    let trace_id = trace.trace_id();
+    let trace_id = trace.id.as_deref();
     body.put("trace.id", trace_id);
-    body.put("trace.w3c_id", trace_id.and_then(|id| id::w3c_id(id)));
+    body.put("trace.w3c_id", trace_id.and_then(id::w3c_id));
     body.put("trace.root.name", root.and_then(|root| root.name.clone()));
     body.put("trace.root.origin", root.and_then(|root| root.text("origin")));
     body.put("trace.root.found", root.is_some());
@@ -56,15 +57,14 @@ pub fn document(source: &Source, trace: &Trace) -> Option<Draft> {
     Some(Draft {
         document: Document {
             kind: Kind::Trace,
-            id: id::of_trace(source.input.payload, account.as_deref(), region.as_deref(), trace),
-            time_ns: id::index_time(trace_id.map(String::as_str), timestamp).nanos(),
-            version: id::version_time(source.message, Some(trace), None),
+            id: id::of_trace(source.input.payload, account.as_deref(), region.as_deref(), trace_id),
+            time_ns: id::index_time(trace_id, timestamp).nanos(),
+            version: id::version_time(source.message, Some(index), None),
             body: body.finish(),
         },
         start,
         end: None,
         name: None,
-        below: nodes.len(),
     })
 }
 

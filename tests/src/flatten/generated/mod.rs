@@ -18,7 +18,7 @@ pub fn message() -> impl Strategy<Value = String> {
         2 => trace(),
         2 => (field("account", text(&["111122223333", "12", ""])), field("trace", trace()), field("execution", execution()))
             .prop_map(|(a, b, c)| Json::Object(vec![a, b, c])),
-        1 => vec(trace(), 0..3).prop_map(|traces| Json::Object(vec![("Traces".into(), Json::List(traces))])),
+        2 => traces(),
         2 => node(3),
         1 => vec(prop_oneof![node(2), trace(), raw(), odd()], 0..4).prop_map(Json::List),
         1 => odd(),
@@ -44,9 +44,13 @@ fn raw() -> impl Strategy<Value = Json> {
         field("collected_at", date()),
         field("discovered_at", date()),
         field("executions", vec(execution(), 0..3).prop_map(Json::List)),
-        field("trace", trace()),
+        field("trace", prop_oneof![3 => trace(), 2 => traces()]),
     )
         .prop_map(|(a, b, c, d, e, f, g, h)| Json::Object(vec![a, b, c, d, e, f, g, h]))
+}
+
+fn traces() -> impl Strategy<Value = Json> {
+    vec(trace(), 0..4).prop_map(|traces| Json::Object(vec![("Traces".into(), Json::List(traces))]))
 }
 
 fn trace() -> impl Strategy<Value = Json> {
