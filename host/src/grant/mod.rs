@@ -2,6 +2,7 @@
 //!
 //! - [`queue`]: a durable queue in a file.
 //! - [`objects`]: objects in a folder.
+//! - [`http`]: an HTTP server.
 //! - [`console`]: standard output.
 //! - [`aws`]: credentials of those that speak to AWS.
 //! - `log`, `clock`: always there. `wasi`: always there, and powerless.
@@ -11,6 +12,7 @@
 
 pub mod aws;
 pub mod console;
+pub mod http;
 pub mod objects;
 pub mod queue;
 
@@ -25,6 +27,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use wasmtime::component::{HasSelf, Linker, ResourceTable};
 
+use self::http::Client;
 use self::objects::Store;
 use self::queue::{Held, Queue};
 use self::wasi::Wasi;
@@ -44,15 +47,17 @@ struct Bound {
     stage: String,
     queues: BTreeMap<String, Queue>,
     stores: BTreeMap<String, Store>,
+    clients: BTreeMap<String, Client>,
     consoles: BTreeSet<String>,
 }
 
 impl Grants {
-    /// Opens everything that the stage of this name is granted. Queues and folders that are not there are made.
+    /// Opens everything that the stage of this name is granted. Queues and folders that are not there are made; servers
+    /// are not spoken to.
     ///
     /// # Errors
     ///
-    /// A file or folder cannot be opened, or is something else.
+    /// A file or folder cannot be opened, or is something else; a certificate or a region is missing.
     pub async fn open(stage: &str, grants: &BTreeMap<String, Grant>) -> Result<Grants> {
         let mut bound = Bound { stage: stage.to_owned(), ..Bound::default() };
         for (name, grant) in grants {
@@ -64,6 +69,9 @@ impl Grants {
                 }
                 Grant::Objects(grant) => {
                     bound.stores.insert(name.clone(), Store::open(grant).await.with_context(context)?);
+                }
+                Grant::Http(grant) => {
+                    bound.clients.insert(name.clone(), Client::open(grant).await.with_context(context)?);
                 }
                 Grant::Console => {
                     bound.consoles.insert(name);
@@ -125,6 +133,7 @@ pub(crate) fn link(linker: &mut Linker<State>, capability: Capability) -> wasmti
     match capability {
         Capability::Queue => bindings::queue::add_to_linker::<State, HasSelf<State>>(linker, |state| state),
         Capability::Objects => bindings::objects::add_to_linker::<State, HasSelf<State>>(linker, |state| state),
+        Capability::Http => bindings::http::add_to_linker::<State, HasSelf<State>>(linker, |state| state),
         Capability::Console => bindings::console::add_to_linker::<State, HasSelf<State>>(linker, |state| state),
     }
 }

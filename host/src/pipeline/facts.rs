@@ -43,19 +43,22 @@ pub enum Capability {
     Queue,
     /// Objects of a store.
     Objects,
+    /// An HTTP server, or several equal ones.
+    Http,
     /// The host's standard output.
     Console,
 }
 
 impl Capability {
     /// All there are.
-    pub const ALL: [Capability; 3] = [Capability::Queue, Capability::Objects, Capability::Console];
+    pub const ALL: [Capability; 4] = [Capability::Queue, Capability::Objects, Capability::Http, Capability::Console];
 
     /// The interface's name, which is also the name in `describe`.
     pub fn name(self) -> &'static str {
         match self {
             Capability::Queue => "queue",
             Capability::Objects => "objects",
+            Capability::Http => "http",
             Capability::Console => "console",
         }
     }

@@ -3,14 +3,18 @@
 //! A new capability is one more variant here and one more file beside this one.
 
 mod aws;
+mod http;
 mod objects;
 mod queue;
+mod secret;
 
 use std::path::{Path, PathBuf};
 
 pub use self::aws::Aws;
+pub use self::http::{Auth, HttpGrant};
 pub use self::objects::ObjectsGrant;
 pub use self::queue::QueueGrant;
+pub use self::secret::Secret;
 use super::Capability;
 use super::diagnostic::Diagnostic;
 use super::document::{Node, Report, Value};
@@ -24,6 +28,8 @@ pub enum Grant {
     Queue(QueueGrant),
     /// For the capability `objects`.
     Objects(ObjectsGrant),
+    /// For the capability `http`.
+    Http(HttpGrant),
     /// For the capability `console`.
     Console,
 }
@@ -33,6 +39,7 @@ pub(super) fn example(capability: Capability) -> &'static str {
     match capability {
         Capability::Queue => "\"file:inbox.queue\"",
         Capability::Objects => "\"file:archive\"",
+        Capability::Http => "\"https://search.example.com\"",
         Capability::Console => "\"stdout\"",
     }
 }
@@ -51,6 +58,7 @@ pub(super) fn read(
     match capability {
         Capability::Queue => queue::read(field, node, folder, report).map(Grant::Queue),
         Capability::Objects => objects::read(field, node, folder, report).map(Grant::Objects),
+        Capability::Http => http::read(field, node, folder, report).map(Grant::Http),
         Capability::Console => console(field, node, report).map(|()| Grant::Console),
     }
 }
@@ -126,6 +134,7 @@ fn with_article(capability: Capability) -> &'static str {
     match capability {
         Capability::Queue => "a queue",
         Capability::Objects => "an object store",
+        Capability::Http => "a server",
         Capability::Console => "a console",
     }
 }
