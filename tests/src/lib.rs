@@ -20,6 +20,10 @@ mod validate;
 #[cfg(test)]
 mod harness;
 
+/// Real servers: Elasticsearch, OpenSearch, SQS, S3.
+#[cfg(test)]
+mod servers;
+
 /// The main job: queue to archive and documents, and the archive replayed.
 #[cfg(test)]
 mod e2e;

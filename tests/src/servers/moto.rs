@@ -1,0 +1,43 @@
+//! moto server: S3, SQS, STS and Organizations for any number of accounts. It checks no signature and no policy.
+
+use std::process::Command;
+
+use super::download;
+use super::process::{self, Process};
+use super::request::{Answer, request};
+use super::sqs::{REGION, Sqs, authorization};
+
+/// A running moto. It keeps everything in memory.
+pub struct Moto {
+    /// Its address, without a slash at the end: the endpoint of every service.
+    pub url: String,
+    pub sqs: Sqs,
+    pub(super) process: Process,
+}
+
+impl Moto {
+    pub(super) fn start() -> Moto {
+        let environment = download::python("moto-5.2.5", &["moto[server]==5.2.5"]);
+        let folder = process::folder("moto");
+        let port = process::free_port();
+        let mut command = Command::new(environment.join("bin/python"));
+        command.args(["-m", "moto.server", "--host", "127.0.0.1", "--port", &port.to_string()]);
+        let process = Process::start("moto", &folder, &command);
+        process.wait_until(|| !process::is_free(port));
+        let url = format!("http://127.0.0.1:{port}");
+        Moto { sqs: Sqs { endpoint: url.clone() }, url, process }
+    }
+
+    /// Makes a bucket.
+    pub fn create_bucket(&self, name: &str) {
+        let place = format!(
+            "<CreateBucketConfiguration><LocationConstraint>{REGION}</LocationConstraint></CreateBucketConfiguration>"
+        );
+        self.s3("PUT", &format!("/{name}"), place).ok();
+    }
+
+    /// A request to S3, path style: `GET` and `/BUCKET/KEY`.
+    pub fn s3(&self, method: &str, path: &str, body: impl Into<String>) -> Answer {
+        request(method, &format!("{}{path}", self.url), &[("authorization", &authorization("s3"))], body)
+    }
+}
