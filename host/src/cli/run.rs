@@ -214,7 +214,7 @@ pub fn summarize(pipeline: &Pipeline, status: &Status) {
         eprintln!("  {:width$}  {what}{dead}{place}", stage.name);
     }
     if status.stages.iter().any(|stage| stage.metrics.dead_lettered().get() > 0) {
-        eprintln!("  dead letter: {}", pipeline.dead_letter.location.path.display());
+        eprintln!("  dead letter: {}", pipeline.dead_letter.location);
         eprintln!("  see what is in it: rayline dead-letter list {}", pipeline.path.display());
     }
 }
@@ -224,7 +224,7 @@ fn places(grants: &BTreeMap<String, Grant>) -> String {
         .values()
         .filter_map(|grant| match grant {
             Grant::Queue(queue) => Some(queue.path.display().to_string()),
-            Grant::Objects(objects) => Some(objects.path.display().to_string()),
+            Grant::Objects(objects) => Some(objects.to_string()),
             Grant::Console => None,
         })
         .collect();

@@ -19,7 +19,10 @@ fn defaults() {
     assert_eq!(pipeline.data_dir, Path::new("pipelines/rayline-data"));
     assert_eq!(pipeline.in_flight_bytes, 67_108_864);
     assert_eq!(pipeline.api_address, None);
-    assert_eq!(pipeline.dead_letter.location.path, Path::new("pipelines/rayline-data/dead-letter/my"));
+    assert_eq!(
+        pipeline.dead_letter.location,
+        ObjectsGrant::Folder(PathBuf::from("pipelines/rayline-data/dead-letter/my"))
+    );
     assert_eq!(pipeline.dead_letter.max_ratio, 0.5);
     assert_eq!(pipeline.dead_letter.probe, Duration::from_secs(60));
 
@@ -42,7 +45,7 @@ fn defaults() {
         max_hold: Duration::from_secs(43_200),
     };
     assert_eq!(source.grants["queue"], Grant::Queue(queue));
-    assert_eq!(sink.grants["objects"], Grant::Objects(ObjectsGrant { path: PathBuf::from("pipelines/documents") }));
+    assert_eq!(sink.grants["objects"], Grant::Objects(ObjectsGrant::Folder(PathBuf::from("pipelines/documents"))));
 }
 
 #[test]
@@ -77,7 +80,7 @@ fn every_key() {
     "#;
     let pipeline = validate(text, &World::new()).unwrap();
     assert_eq!(pipeline.data_dir, Path::new("/var/lib/rayline"));
-    assert_eq!(pipeline.dead_letter.location.path, Path::new("pipelines/../dead"));
+    assert_eq!(pipeline.dead_letter.location, ObjectsGrant::Folder(PathBuf::from("pipelines/../dead")));
     assert_eq!((pipeline.dead_letter.max_ratio, pipeline.dead_letter.probe), (1.0, Duration::from_millis(1500)));
     assert_eq!(pipeline.in_flight_bytes, 1_000);
     assert_eq!(pipeline.api_address.unwrap().to_string(), "[::1]:9000");
@@ -95,7 +98,7 @@ fn every_key() {
     assert_eq!((redact.instances.min, redact.instances.max), (3, 3));
     assert_eq!(redact.options, json!({"field": "user"}));
     assert_eq!(out.inputs, ["redact", "inbox"]);
-    assert_eq!(out.grants["objects"], Grant::Objects(ObjectsGrant { path: PathBuf::from("/srv/out") }));
+    assert_eq!(out.grants["objects"], Grant::Objects(ObjectsGrant::Folder(PathBuf::from("/srv/out"))));
     assert_eq!((out.instances.min, out.instances.max), (2, 8));
     assert_eq!((out.batch.max_bytes, out.batch.max_events), (10, 20));
     assert_eq!(out.batch.timeout, Duration::from_millis(250));

@@ -152,7 +152,7 @@ mod tests {
     use super::*;
 
     async fn store(folder: &tempfile::TempDir) -> Store {
-        Store::open(&ObjectsGrant { path: folder.path().join("objects") }).await.unwrap()
+        Store::open(&ObjectsGrant::Folder(folder.path().join("objects"))).await.unwrap()
     }
 
     async fn keys(store: &Store, prefix: &str, start_after: Option<&str>, max: usize) -> Vec<String> {
