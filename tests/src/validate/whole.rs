@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use expect_test::expect;
-use rayline::pipeline::{Grant, Kind, ObjectsGrant, PluginRef, QueueGrant, render};
+use rayline::pipeline::{Aws, Grant, Kind, ObjectsGrant, PluginRef, QueueGrant, S3Grant, render};
 use serde_json::json;
 
 use super::world::{World, file};
@@ -111,6 +111,48 @@ fn every_key() {
     });
     assert_eq!(out.options, options);
     assert_eq!(console.grants["console"], Grant::Console);
+}
+
+#[test]
+fn objects_on_s3() {
+    let plain = |bucket: &str, prefix: &str| S3Grant {
+        bucket: bucket.to_owned(),
+        prefix: prefix.to_owned(),
+        endpoint_url: None,
+        path_style: false,
+        kms_key_id: None,
+        aws: Aws::default(),
+    };
+    let all = S3Grant {
+        endpoint_url: Some("http://minio:9000".to_owned()),
+        path_style: true,
+        kms_key_id: Some("alias/logs".to_owned()),
+        aws: Aws {
+            region: Some("eu-west-1".to_owned()),
+            role_arn: Some("arn:aws:iam::111122223333:role/r".to_owned()),
+            external_id: Some("x".to_owned()),
+        },
+        ..plain("acme", "raw/all")
+    };
+    let cases = [
+        (r#""s3://acme""#, plain("acme", ""), "s3://acme"),
+        (r#""s3://acme/""#, plain("acme", ""), "s3://acme"),
+        (r#"{ url = "s3://acme.logs_2/a b/c" }"#, plain("acme.logs_2", "a b/c"), "s3://acme.logs_2/a b/c"),
+        (
+            r#"{ url = "s3://acme/raw/all/", region = "eu-west-1", endpoint_url = "http://minio:9000/", path_style = "${FOLLOW}", kms_key_id = "alias/logs", role_arn = "arn:aws:iam::111122223333:role/r", external_id = "x" }"#,
+            all,
+            "s3://acme/raw/all",
+        ),
+    ];
+    for (written, expected, shown) in cases {
+        let text = valid_but("\"file:documents\"", written);
+        let text = super::replace(&text, "data_dir = \"data\"", &format!("dead_letter.location = {written}"));
+        let pipeline = validate(&text, &World::new()).unwrap();
+        let expected = ObjectsGrant::S3(expected);
+        assert_eq!(pipeline.stages[2].grants["objects"], Grant::Objects(expected.clone()));
+        assert_eq!(pipeline.dead_letter.location, expected);
+        assert_eq!(expected.to_string(), shown);
+    }
 }
 
 /// References stand for strings, and for numbers and booleans where those are wanted.

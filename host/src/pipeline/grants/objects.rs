@@ -150,7 +150,7 @@ fn endpoint(table: &Fields<'_>, word: &Word<'_>, report: &mut Report<'_>) -> Opt
 fn only_s3(table: &Fields<'_>, report: &mut Report<'_>) {
     let keys = KEYS.iter().filter(|key| key.name != "url");
     for entry in keys.filter_map(|key| table.table.entry(key.name)) {
-        let message = "only an `s3://` address has this key, a folder has none of it";
+        let message = "a folder has no such key; it is for `s3://`";
         let diagnostic = Diagnostic::new(table.field(&entry.key), entry.key_span.clone(), message);
         report.add(diagnostic.remove_key(report.text, table.table, entry, ""));
     }
