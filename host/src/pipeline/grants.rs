@@ -28,6 +28,25 @@ pub enum Grant {
     Console,
 }
 
+impl Grant {
+    /// What it is for.
+    pub fn capability(&self) -> Capability {
+        match self {
+            Grant::Queue(_) => Capability::Queue,
+            Grant::Objects(_) => Capability::Objects,
+            Grant::Console => Capability::Console,
+        }
+    }
+
+    /// Whether it is on this machine only.
+    pub fn is_local(&self) -> bool {
+        match self {
+            Grant::Queue(_) | Grant::Console => true,
+            Grant::Objects(objects) => matches!(objects, ObjectsGrant::Folder(_)),
+        }
+    }
+}
+
 /// The shortest right value of a grant, as one writes it.
 pub(super) fn example(capability: Capability) -> &'static str {
     match capability {

@@ -2,6 +2,7 @@
 
 use std::io::{self, Read, Seek, Write};
 
+use fail::fail_point;
 use flate2::write::GzEncoder;
 use futures::TryStreamExt;
 use futures::stream::FuturesUnordered;
@@ -124,6 +125,7 @@ async fn send(store: &Store, key: &str, path: &Path, spool: SpooledTempFile) -> 
     let failed = |error| store.error(key, error);
     let (first, spool) = next_part(spool).await?;
     if first.len() < PART_BYTES {
+        fail_point!("before-object-commit", |_| crate::failpoint::stay("before-object-commit"));
         return store.inner().put(path, first.into()).await.map(drop).map_err(failed);
     }
     let mut upload = store.inner().put_multipart(path).await.map_err(failed)?;
@@ -151,6 +153,7 @@ async fn send_parts(
         (part, spool) = next_part(spool).await?;
     }
     on_the_way.try_collect::<()>().await.map_err(failed)?;
+    fail_point!("before-object-commit", |_| crate::failpoint::stay("before-object-commit"));
     upload.complete().await.map(drop).map_err(failed)
 }
 
