@@ -105,5 +105,5 @@ impl Stage<'_> {
 
 /// The grant of a folder, by the name of its binding.
 pub fn folder(path: &Path) -> BTreeMap<String, Grant> {
-    BTreeMap::from([("objects".to_owned(), Grant::Objects(rayline::pipeline::ObjectsGrant { path: path.to_owned() }))])
+    BTreeMap::from([("objects".to_owned(), Grant::Objects(rayline::pipeline::ObjectsGrant::Folder(path.to_owned())))])
 }

@@ -74,13 +74,11 @@ enum Command {
         #[arg(required = true, value_name = "PIPELINE")]
         pipelines: Vec<PathBuf>,
     },
-    /// Check pipeline files and the plugins they name; show every error.
-    #[command(after_help = "Example:\n  rayline validate pipelines/*.toml")]
-    Validate {
-        /// Pipeline files.
-        #[arg(required = true, value_name = "PIPELINE")]
-        pipelines: Vec<PathBuf>,
-    },
+    /// Check pipeline files, the plugins they name and what their grants reach; show every error.
+    #[command(
+        after_help = "Examples:\n  rayline validate pipelines/central.toml\n  rayline validate --no-connect pipelines/*.toml"
+    )]
+    Validate(validate::Args),
     /// Run a pipeline that reads an archive, for a part of it.
     #[command(
         after_help = "Examples:\n  rayline replay pipelines/replay.toml --from 2026-11-01T00:00:00Z --to 2026-11-02T00:00:00Z --dry-run\n  rayline replay pipelines/replay.toml --account 111122223333 --rate 500"
@@ -124,7 +122,7 @@ pub fn main() -> ExitCode {
     let result = runtime.block_on(async {
         match cli.command {
             Command::Run { pipelines } => run::run(&pipelines).await,
-            Command::Validate { pipelines } => validate::validate(&pipelines),
+            Command::Validate(args) => validate::validate(&args).await,
             Command::Replay(args) => replay::replay(args).await,
             Command::Plugin(command) => plugin::plugin(command),
             Command::DeadLetter(command) => dead_letter::dead_letter(command).await,

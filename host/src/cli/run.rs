@@ -207,7 +207,7 @@ pub fn summarize(pipeline: &Pipeline, status: &Status) {
         eprintln!("  {:width$}  {what}{dead}{place}", stage.name);
     }
     if status.stages.iter().any(|stage| stage.metrics.dead_lettered().get() > 0) {
-        eprintln!("  dead letter: {}", pipeline.dead_letter.location.path.display());
+        eprintln!("  dead letter: {}", pipeline.dead_letter.location);
         eprintln!("  see what is in it: rayline dead-letter list {}", pipeline.path.display());
     }
 }
@@ -217,7 +217,7 @@ fn places(grants: &BTreeMap<String, Grant>) -> String {
         .values()
         .filter_map(|grant| match grant {
             Grant::Queue(queue) => Some(queue.path.display().to_string()),
-            Grant::Objects(objects) => Some(objects.path.display().to_string()),
+            Grant::Objects(objects) => Some(objects.to_string()),
             Grant::Http(http) => Some(http.urls.iter().map(|url| url.as_str()).collect::<Vec<_>>().join(", ")),
             Grant::Console => None,
         })

@@ -1,16 +1,18 @@
 //! What one stage may reach, one file per capability.
 //!
 //! - [`queue`]: a durable queue in a file.
-//! - [`objects`]: objects in a folder.
+//! - [`objects`]: objects in a folder, or on S3.
 //! - [`http`]: an HTTP server.
 //! - [`console`]: standard output.
 //! - [`aws`]: credentials of those that speak to AWS.
+//! - [`check`]: what is found where a grant points, without running anything.
 //! - `log`, `clock`: always there. `wasi`: always there, and powerless.
 //!
 //! **A stage reaches nothing that its grants do not name**: [`Grants`] holds what the pipeline file granted, by binding
 //! name, and is all that the functions here look into. No address ever enters a guest: errors that name one go to the log.
 
 pub mod aws;
+pub mod check;
 pub mod console;
 pub mod http;
 pub mod objects;

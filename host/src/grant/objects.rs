@@ -1,6 +1,10 @@
 //! A store of objects: what the guest calls.
 
+mod ahead;
+mod bucket;
+mod credentials;
 mod download;
+mod error;
 mod listing;
 mod store;
 mod upload;
@@ -8,7 +12,8 @@ mod upload;
 use wasmtime::component::Resource;
 
 pub use self::download::Download;
-pub use self::store::{Store, StoreError};
+pub use self::error::StoreError;
+pub use self::store::Store;
 pub use self::upload::Upload;
 use super::{State, not_granted};
 use crate::stage::bindings::capability::{Error, Temporary};
@@ -63,13 +68,13 @@ impl Host for State {
             Ok(store) => store,
             Err(error) => return Ok(Err(error)),
         };
-        let mut errors = Vec::new();
-        for (index, key) in (0..).zip(keys) {
-            if let Err(error) = store.delete(&key).await {
-                errors.push(ItemError { index, error: error.into() });
-            }
-        }
-        Ok(Ok(errors))
+        let failed = store.delete_all(&keys).await.into_iter();
+        // A guest's list has fewer than 2^32 items.
+        Ok(Ok(failed.map(|(index, error)| ItemError { index: index as u32, error: error.into() }).collect()))
+    }
+
+    async fn read_ahead(&mut self, binding: String, keys: Vec<String>) -> wasmtime::Result<Result<(), Error>> {
+        Ok(self.store(&binding).map(|store| store.read_ahead(&keys)))
     }
 }
 
@@ -107,8 +112,12 @@ impl From<StoreError> for Error {
         match error {
             StoreError::NotFound(key) => Error::NotFound(format!("there is no object `{key}`")),
             StoreError::Permanent(reason) => Error::Permanent(reason),
+            // What is for the operator may name a place: it is for the log, not for the guest.
+            StoreError::Refused(reason) => {
+                tracing::error!("{reason}");
+                Error::Permanent("the object store refuses; the host's log says why".to_owned())
+            }
             StoreError::Failed(reason) => {
-                // The reason may name the folder: it is for the log, not for the guest.
                 tracing::warn!("{reason}");
                 let reason = "the object store failed; the host's log says why".to_owned();
                 Error::Temporary(Temporary { reason, after_ms: None })

@@ -94,6 +94,20 @@ impl<'n> Fields<'n> {
         self.number(name, range, report).map(Duration::from_secs_f64)
     }
 
+    /// A boolean, or a reference that stands for one.
+    pub fn boolean(&self, name: &str, report: &mut Report<'_>) -> Option<bool> {
+        let node = self.node(name)?;
+        let boolean = match &node.value {
+            Value::Boolean(boolean) => Some(*boolean),
+            Value::String(text) => text.reference().and_then(|text| text.trim().parse().ok()),
+            _ => None,
+        };
+        if boolean.is_none() {
+            wrong_type(&self.field(name), node, "a boolean", self.example(name), report);
+        }
+        boolean
+    }
+
     /// A string with something in it.
     pub fn string(&self, name: &str, report: &mut Report<'_>) -> Option<Word<'n>> {
         string(&self.field(name), self.node(name)?, self.example(name), report)

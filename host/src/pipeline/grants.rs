@@ -12,13 +12,13 @@ use std::path::{Path, PathBuf};
 
 pub use self::aws::Aws;
 pub use self::http::{Auth, HttpGrant};
-pub use self::objects::ObjectsGrant;
+pub use self::objects::{ObjectsGrant, S3Grant};
 pub use self::queue::QueueGrant;
 pub use self::secret::Secret;
 use super::Capability;
 use super::diagnostic::Diagnostic;
 use super::document::{Node, Report, Value};
-use super::fields::{Fields, Key, string, wrong_type};
+use super::fields::{Fields, Key, Word, string, wrong_type};
 use super::parse::resolve;
 
 /// What one binding of one stage is bound to.
@@ -32,6 +32,25 @@ pub enum Grant {
     Http(HttpGrant),
     /// For the capability `console`.
     Console,
+}
+
+impl Grant {
+    /// What it is for.
+    pub fn capability(&self) -> Capability {
+        match self {
+            Grant::Queue(_) => Capability::Queue,
+            Grant::Objects(_) => Capability::Objects,
+            Grant::Console => Capability::Console,
+        }
+    }
+
+    /// Whether it is on this machine only.
+    pub fn is_local(&self) -> bool {
+        match self {
+            Grant::Queue(_) | Grant::Console => true,
+            Grant::Objects(objects) => matches!(objects, ObjectsGrant::Folder(_)),
+        }
+    }
 }
 
 /// The shortest right value of a grant, as one writes it.
@@ -92,15 +111,20 @@ fn table<'n>(
     }
 }
 
-/// The path of the grant's `file:` URL.
-fn file(
+/// A grant's address and the key it stands at.
+struct Url<'n> {
+    field: String,
+    word: Word<'n>,
+}
+
+/// The address of a grant: the string itself, or the table's `url`.
+fn url<'n>(
     capability: Capability,
     field: &str,
-    node: &Node,
-    table: Option<&Fields<'_>>,
-    folder: &Path,
+    node: &'n Node,
+    table: Option<&Fields<'n>>,
     report: &mut Report<'_>,
-) -> Option<PathBuf> {
+) -> Option<Url<'n>> {
     let (field, url) = match table {
         None => (field.to_owned(), node),
         Some(table) => match table.node("url") {
@@ -115,19 +139,35 @@ fn file(
         },
     };
     let word = string(&field, url, example(capability), report)?;
-    match word.text.strip_prefix("file:").map(|path| path.strip_prefix("//").unwrap_or(path)) {
-        Some(path) if !path.is_empty() => return Some(resolve(folder, path)),
-        _ => {}
-    }
-    let quoted = report.quote(&url.span).to_owned();
-    let message = format!("{quoted} is no address of {}; this version supports `file:`", with_article(capability));
-    let diagnostic = Diagnostic::new(field, url.span.clone(), message);
-    let is_path = !word.text.contains(':') && quoted.len() > 2;
+    Some(Url { field, word })
+}
+
+/// The path of a `file:` address.
+fn file(word: &Word<'_>, folder: &Path) -> Option<PathBuf> {
+    let path = word.text.strip_prefix("file:")?;
+    let path = path.strip_prefix("//").unwrap_or(path);
+    (!path.is_empty()).then(|| resolve(folder, path))
+}
+
+/// Reports an address of none of the forms that the capability has.
+fn no_address(capability: Capability, url: &Url<'_>, report: &mut Report<'_>) {
+    let span = || url.word.span.clone();
+    let quoted = report.quote(url.word.span).to_owned();
+    let (article, schemes) = (with_article(capability), schemes(capability));
+    let message = format!("{quoted} is no address of {article}; this version supports {schemes}");
+    let diagnostic = Diagnostic::new(&url.field, span(), message);
+    let is_path = !url.word.text.contains(':') && quoted.len() > 2;
     report.add(match quoted.split_at_checked(1) {
-        Some((quote, rest)) if is_path => diagnostic.write(url.span.clone(), format!("{quote}file:{rest}")),
-        _ => diagnostic.write(url.span.clone(), example(capability)),
+        Some((quote, rest)) if is_path => diagnostic.write(span(), format!("{quote}file:{rest}")),
+        _ => diagnostic.write(span(), example(capability)),
     });
-    None
+}
+
+fn schemes(capability: Capability) -> &'static str {
+    match capability {
+        Capability::Objects => "`s3:` and `file:`",
+        Capability::Queue | Capability::Console => "`file:`",
+    }
 }
 
 fn with_article(capability: Capability) -> &'static str {

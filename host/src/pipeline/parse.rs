@@ -117,7 +117,7 @@ pub(super) fn resolve(folder: &Path, path: &str) -> PathBuf {
 
 fn dead_letter(table: Option<&Node>, folder: &Path, default: PathBuf, report: &mut Report<'_>) -> DeadLetter {
     let mut dead_letter =
-        DeadLetter { location: ObjectsGrant { path: default }, max_ratio: 0.5, probe: Duration::from_secs(60) };
+        DeadLetter { location: ObjectsGrant::Folder(default), max_ratio: 0.5, probe: Duration::from_secs(60) };
     let Some(fields) = table.and_then(|table| Fields::open("dead_letter".to_owned(), table, DEAD_LETTER, report))
     else {
         return dead_letter;

@@ -143,7 +143,7 @@ async fn a_sink_reaches_what_it_is_granted_and_goes_on_without_the_rest() {
         visibility: Duration::from_secs(30),
         max_hold: Duration::from_secs(60),
     };
-    let objects = ObjectsGrant { path: folder.path().join("out") };
+    let objects = ObjectsGrant::Folder(folder.path().join("out"));
     let every = BTreeMap::from([
         ("queue".to_owned(), Grant::Queue(queue.clone())),
         ("objects".to_owned(), Grant::Objects(objects.clone())),

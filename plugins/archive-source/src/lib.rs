@@ -141,7 +141,7 @@ impl ArchiveSource {
         let mut looked = 0;
         while out.body_bytes() < limits.bytes && out.len() < limits.messages && looked < LOOK_BYTES {
             let Some(object) = &self.current else {
-                self.current = self.listing.next(&self.selection)?;
+                self.current = self.listing.next_to_open(&self.selection)?;
                 if let Some(object) = &self.current {
                     self.place.enter(&object.key);
                     continue;

@@ -9,12 +9,17 @@ use crate::selection::Selection;
 /// How many objects are asked for at once: what S3 gives.
 const PAGE: u32 = 1000;
 
+/// So many objects the host is told of before they are opened, and again when half of them have been.
+const AHEAD: usize = 64;
+
 /// The selected objects, in byte order of their keys.
 #[derive(Default)]
 pub struct Listing {
     after: Option<String>,
     page: VecDeque<Object>,
     ended: bool,
+    /// How many more are opened before the host is told which come next.
+    told: usize,
 }
 
 impl Listing {
@@ -36,8 +41,7 @@ impl Listing {
                 }
                 continue;
             };
-            // A folder that some tool put there as an object of its own.
-            if object.key.ends_with('/') {
+            if is_folder(&object) {
                 continue;
             }
             let Some(folder) = selection.excluded(&object.key) else { return Ok(Some(object)) };
@@ -49,6 +53,30 @@ impl Listing {
             }
         }
     }
+}
+
+impl Listing {
+    /// The next object, which is going to be opened: the host is told of those behind it.
+    pub fn next_to_open(&mut self, selection: &Selection) -> Result<Option<Object>, CapabilityError> {
+        let next = self.next(selection)?;
+        self.told = self.told.saturating_sub(1);
+        if let Some(object) = &next
+            && self.told == 0
+        {
+            let coming =
+                self.page.iter().filter(|object| !is_folder(object) && selection.excluded(&object.key).is_none());
+            let keys = std::iter::once(object).chain(coming).map(|object| object.key.clone());
+            let keys: Vec<String> = keys.take(AHEAD).collect();
+            objects::read_ahead(OBJECTS, &keys)?;
+            self.told = keys.len().min(AHEAD / 2);
+        }
+        Ok(next)
+    }
+}
+
+/// Whether some tool put it there to show a folder.
+fn is_folder(object: &Object) -> bool {
+    object.key.ends_with('/')
 }
 
 /// How many objects are selected, counted beside the reading.

@@ -26,6 +26,12 @@ pub fn open(binding: &str, key: &str) -> Result<Download, CapabilityError> {
     Ok(Download { host: host::open(binding, key)?, chunk: Vec::new(), read: 0 })
 }
 
+/// Says which objects will be opened next, in this order. The host may fetch some of them meanwhile, as they are now; it
+/// forgets what was said before.
+pub fn read_ahead(binding: &str, keys: &[String]) -> Result<(), CapabilityError> {
+    Ok(host::read_ahead(binding, keys)?)
+}
+
 /// Begins an object, compressed by the host.
 pub fn create(binding: &str, compression: Compression) -> Result<Upload, CapabilityError> {
     Ok(Upload { host: host::create(binding, compression)?, buffer: Vec::new() })

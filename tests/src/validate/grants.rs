@@ -183,14 +183,14 @@ fn an_unknown_scheme() {
             "#]],
         },
         Case {
-            file: valid_but(r#""file:documents""#, r#""s3://bucket/documents""#),
+            file: valid_but(r#""file:documents""#, r#""https://bucket.s3.amazonaws.com/documents""#),
             mend: Mend::Edit,
             expected: expect![[r#"
-                  × sinks.documents.grants.objects: "s3://bucket/documents" is no address of an object store; this version supports `file:`
+                  × sinks.documents.grants.objects: "https://bucket.s3.amazonaws.com/documents" is no address of an object store; this version supports `s3:` and `file:`
                     ╭─[pipelines/my.toml:15:18]
                  14 │ inputs = ["flatten"]
-                 15 │ grants.objects = "s3://bucket/documents"
-                    ·                  ───────────────────────
+                 15 │ grants.objects = "https://bucket.s3.amazonaws.com/documents"
+                    ·                  ───────────────────────────────────────────
                     ╰────
                   help: write `"file:archive"`
 
@@ -198,19 +198,218 @@ fn an_unknown_scheme() {
             "#]],
         },
         Case {
-            file: valid_but(r#"data_dir = "data""#, r#"dead_letter.location = "s3://bucket/dead""#),
+            file: valid_but(r#"data_dir = "data""#, r#"dead_letter.location = "gs://bucket/dead""#),
             mend: Mend::Edit,
             expected: expect![[r#"
-                  × dead_letter.location: "s3://bucket/dead" is no address of an object store; this version supports `file:`
+                  × dead_letter.location: "gs://bucket/dead" is no address of an object store; this version supports `s3:` and `file:`
                    ╭─[pipelines/my.toml:2:24]
                  1 │ 
-                 2 │ dead_letter.location = "s3://bucket/dead"
+                 2 │ dead_letter.location = "gs://bucket/dead"
                    ·                        ──────────────────
                  3 │ 
                    ╰────
                   help: write `"file:archive"`
 
                 pipelines/my.toml: 1 error
+            "#]],
+        },
+    ]);
+}
+
+#[test]
+fn an_s3_address() {
+    let with = |address: &str| valid_but("\"file:documents\"", address);
+    check([
+        Case {
+            file: with(r#""s3://""#),
+            mend: Mend::Edit,
+            expected: expect![[r#"
+              × sinks.documents.grants.objects: "s3://" has no bucket's name
+                ╭─[pipelines/my.toml:15:18]
+             14 │ inputs = ["flatten"]
+             15 │ grants.objects = "s3://"
+                ·                  ───────
+                ╰────
+              help: write `"s3://my-bucket/raw"`
+
+            pipelines/my.toml: 1 error
+        "#]],
+        },
+        Case {
+            file: with(r#""s3://my bucket/documents""#),
+            mend: Mend::Edit,
+            expected: expect![[r#"
+              × sinks.documents.grants.objects: "s3://my bucket/documents" has no bucket's name
+                ╭─[pipelines/my.toml:15:18]
+             14 │ inputs = ["flatten"]
+             15 │ grants.objects = "s3://my bucket/documents"
+                ·                  ──────────────────────────
+                ╰────
+              help: write `"s3://my-bucket/raw"`
+
+            pipelines/my.toml: 1 error
+        "#]],
+        },
+        Case {
+            file: with(r#"{ url = "s3://bucket//documents" }"#),
+            mend: Mend::Edit,
+            expected: expect![[r#"
+              × sinks.documents.grants.objects.url: "s3://bucket//documents" has a prefix with an empty part, `.` or `..`
+                ╭─[pipelines/my.toml:15:26]
+             14 │ inputs = ["flatten"]
+             15 │ grants.objects = { url = "s3://bucket//documents" }
+                ·                          ────────────────────────
+                ╰────
+              help: write `"s3://my-bucket/raw"`
+
+            pipelines/my.toml: 1 error
+        "#]],
+        },
+        Case {
+            file: with(r#""s3://bucket/../documents""#),
+            mend: Mend::Edit,
+            expected: expect![[r#"
+              × sinks.documents.grants.objects: "s3://bucket/../documents" has a prefix with an empty part, `.` or `..`
+                ╭─[pipelines/my.toml:15:18]
+             14 │ inputs = ["flatten"]
+             15 │ grants.objects = "s3://bucket/../documents"
+                ·                  ──────────────────────────
+                ╰────
+              help: write `"s3://my-bucket/raw"`
+
+            pipelines/my.toml: 1 error
+        "#]],
+        },
+        Case {
+            file: with(r#"{ url = "s3://bucket", endpoint_url = "minio:9000" }"#),
+            mend: Mend::Edit,
+            expected: expect![[r#"
+                  × sinks.documents.grants.objects.endpoint_url: "minio:9000" is no server's address
+                    ╭─[pipelines/my.toml:15:56]
+                 14 │ inputs = ["flatten"]
+                 15 │ grants.objects = { url = "s3://bucket", endpoint_url = "minio:9000" }
+                    ·                                                        ────────────
+                    ╰────
+                  help: write `"https://s3.example.com"`
+
+                pipelines/my.toml: 1 error
+            "#]],
+        },
+        Case {
+            file: with(r#"{ url = "s3://bucket", endpoint_url = "https://s3.example.com/documents" }"#),
+            mend: Mend::Edit,
+            expected: expect![[r#"
+                  × sinks.documents.grants.objects.endpoint_url: "https://s3.example.com/documents" is no server's address
+                    ╭─[pipelines/my.toml:15:56]
+                 14 │ inputs = ["flatten"]
+                 15 │ grants.objects = { url = "s3://bucket", endpoint_url = "https://s3.example.com/documents" }
+                    ·                                                        ──────────────────────────────────
+                    ╰────
+                  help: write `"https://s3.example.com"`
+
+                pipelines/my.toml: 1 error
+            "#]],
+        },
+        Case {
+            file: with(r#"{ url = "s3://bucket", path_style = "true" }"#),
+            mend: Mend::Edit,
+            expected: expect![[r#"
+                  × sinks.documents.grants.objects.path_style: found a string, wanted a boolean
+                    ╭─[pipelines/my.toml:15:54]
+                 14 │ inputs = ["flatten"]
+                 15 │ grants.objects = { url = "s3://bucket", path_style = "true" }
+                    ·                                                      ──────
+                    ╰────
+                  help: write `true`
+
+                pipelines/my.toml: 1 error
+            "#]],
+        },
+        Case {
+            file: with(r#"{ url = "s3://bucket", kms_key = "k" }"#),
+            mend: Mend::Edit,
+            expected: expect![[r#"
+              × sinks.documents.grants.objects.kms_key: unknown key
+                ╭─[pipelines/my.toml:15:41]
+             14 │ inputs = ["flatten"]
+             15 │ grants.objects = { url = "s3://bucket", kms_key = "k" }
+                ·                                         ───────
+                ╰────
+              help: write `kms_key_id`
+
+            pipelines/my.toml: 1 error
+        "#]],
+        },
+        Case {
+            file: with(r#"{ url = "s3://bucket", external_id = 3, role_arn = "" }"#),
+            mend: Mend::Edit,
+            expected: expect![[r#"
+                  × sinks.documents.grants.objects.external_id: found an integer, wanted a string
+                    ╭─[pipelines/my.toml:15:55]
+                 14 │ inputs = ["flatten"]
+                 15 │ grants.objects = { url = "s3://bucket", external_id = 3, role_arn = "" }
+                    ·                                                       ─
+                    ╰────
+                  help: write `"my-external-id"`
+
+                  × sinks.documents.grants.objects.role_arn: the string is empty
+                    ╭─[pipelines/my.toml:15:69]
+                 14 │ inputs = ["flatten"]
+                 15 │ grants.objects = { url = "s3://bucket", external_id = 3, role_arn = "" }
+                    ·                                                                     ──
+                    ╰────
+                  help: write `"arn:aws:iam::111122223333:role/rayline"`
+
+                pipelines/my.toml: 2 errors
+            "#]],
+        },
+    ]);
+}
+
+#[test]
+fn keys_of_s3_on_a_folder() {
+    check([
+        Case {
+            file: valid_but("\"file:documents\"", r#"{ url = "file:documents", region = "eu-west-1" }"#),
+            mend: Mend::Edit,
+            expected: expect![[r#"
+                  × sinks.documents.grants.objects.region: a folder has no such key; it is for `s3://`
+                    ╭─[pipelines/my.toml:15:44]
+                 14 │ inputs = ["flatten"]
+                 15 │ grants.objects = { url = "file:documents", region = "eu-west-1" }
+                    ·                                            ──────
+                    ╰────
+                  help: remove it
+
+                pipelines/my.toml: 1 error
+            "#]],
+        },
+        Case {
+            file: valid_but(
+                r#"data_dir = "data""#,
+                "[dead_letter.location]\nurl = \"file:dead\"\npath_style = true\nkms_key_id = \"k\"",
+            ),
+            mend: Mend::Edit,
+            expected: expect![[r#"
+                  × dead_letter.location.path_style: a folder has no such key; it is for `s3://`
+                   ╭─[pipelines/my.toml:4:1]
+                 3 │ url = "file:dead"
+                 4 │ path_style = true
+                   · ──────────
+                 5 │ kms_key_id = "k"
+                   ╰────
+                  help: remove it
+
+                  × dead_letter.location.kms_key_id: a folder has no such key; it is for `s3://`
+                   ╭─[pipelines/my.toml:5:1]
+                 4 │ path_style = true
+                 5 │ kms_key_id = "k"
+                   · ──────────
+                 6 │ 
+                   ╰────
+                  help: remove it
+
+                pipelines/my.toml: 2 errors
             "#]],
         },
     ]);
@@ -386,7 +585,7 @@ fn a_wrong_form() {
                  15 │ grants.objects = { url = "file:documents", visibility_secs = 30 }
                     ·                                            ───────────────
                     ╰────
-                  help: remove it; known here: `url`
+                  help: remove it; known here: `url`, `region`, `endpoint_url`, `path_style`, `kms_key_id`, `role_arn`, `external_id`
 
                 pipelines/my.toml: 1 error
             "#]],

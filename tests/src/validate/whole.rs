@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use expect_test::expect;
-use rayline::pipeline::{Grant, Kind, ObjectsGrant, PluginRef, QueueGrant, render};
+use rayline::pipeline::{Aws, Grant, Kind, ObjectsGrant, PluginRef, QueueGrant, S3Grant, render};
 use serde_json::json;
 
 use super::world::{World, file};
@@ -19,7 +19,10 @@ fn defaults() {
     assert_eq!(pipeline.data_dir, Path::new("pipelines/rayline-data"));
     assert_eq!(pipeline.in_flight_bytes, 67_108_864);
     assert_eq!(pipeline.api_address, None);
-    assert_eq!(pipeline.dead_letter.location.path, Path::new("pipelines/rayline-data/dead-letter/my"));
+    assert_eq!(
+        pipeline.dead_letter.location,
+        ObjectsGrant::Folder(PathBuf::from("pipelines/rayline-data/dead-letter/my"))
+    );
     assert_eq!(pipeline.dead_letter.max_ratio, 0.5);
     assert_eq!(pipeline.dead_letter.probe, Duration::from_secs(60));
 
@@ -42,7 +45,7 @@ fn defaults() {
         max_hold: Duration::from_secs(43_200),
     };
     assert_eq!(source.grants["queue"], Grant::Queue(queue));
-    assert_eq!(sink.grants["objects"], Grant::Objects(ObjectsGrant { path: PathBuf::from("pipelines/documents") }));
+    assert_eq!(sink.grants["objects"], Grant::Objects(ObjectsGrant::Folder(PathBuf::from("pipelines/documents"))));
 }
 
 #[test]
@@ -77,7 +80,7 @@ fn every_key() {
     "#;
     let pipeline = validate(text, &World::new()).unwrap();
     assert_eq!(pipeline.data_dir, Path::new("/var/lib/rayline"));
-    assert_eq!(pipeline.dead_letter.location.path, Path::new("pipelines/../dead"));
+    assert_eq!(pipeline.dead_letter.location, ObjectsGrant::Folder(PathBuf::from("pipelines/../dead")));
     assert_eq!((pipeline.dead_letter.max_ratio, pipeline.dead_letter.probe), (1.0, Duration::from_millis(1500)));
     assert_eq!(pipeline.in_flight_bytes, 1_000);
     assert_eq!(pipeline.api_address.unwrap().to_string(), "[::1]:9000");
@@ -95,7 +98,7 @@ fn every_key() {
     assert_eq!((redact.instances.min, redact.instances.max), (3, 3));
     assert_eq!(redact.options, json!({"field": "user"}));
     assert_eq!(out.inputs, ["redact", "inbox"]);
-    assert_eq!(out.grants["objects"], Grant::Objects(ObjectsGrant { path: PathBuf::from("/srv/out") }));
+    assert_eq!(out.grants["objects"], Grant::Objects(ObjectsGrant::Folder(PathBuf::from("/srv/out"))));
     assert_eq!((out.instances.min, out.instances.max), (2, 8));
     assert_eq!((out.batch.max_bytes, out.batch.max_events), (10, 20));
     assert_eq!(out.batch.timeout, Duration::from_millis(250));
@@ -108,6 +111,48 @@ fn every_key() {
     });
     assert_eq!(out.options, options);
     assert_eq!(console.grants["console"], Grant::Console);
+}
+
+#[test]
+fn objects_on_s3() {
+    let plain = |bucket: &str, prefix: &str| S3Grant {
+        bucket: bucket.to_owned(),
+        prefix: prefix.to_owned(),
+        endpoint_url: None,
+        path_style: false,
+        kms_key_id: None,
+        aws: Aws::default(),
+    };
+    let all = S3Grant {
+        endpoint_url: Some("http://minio:9000".to_owned()),
+        path_style: true,
+        kms_key_id: Some("alias/logs".to_owned()),
+        aws: Aws {
+            region: Some("eu-west-1".to_owned()),
+            role_arn: Some("arn:aws:iam::111122223333:role/r".to_owned()),
+            external_id: Some("x".to_owned()),
+        },
+        ..plain("acme", "raw/all")
+    };
+    let cases = [
+        (r#""s3://acme""#, plain("acme", ""), "s3://acme"),
+        (r#""s3://acme/""#, plain("acme", ""), "s3://acme"),
+        (r#"{ url = "s3://acme.logs_2/a b/c" }"#, plain("acme.logs_2", "a b/c"), "s3://acme.logs_2/a b/c"),
+        (
+            r#"{ url = "s3://acme/raw/all/", region = "eu-west-1", endpoint_url = "http://minio:9000/", path_style = "${FOLLOW}", kms_key_id = "alias/logs", role_arn = "arn:aws:iam::111122223333:role/r", external_id = "x" }"#,
+            all,
+            "s3://acme/raw/all",
+        ),
+    ];
+    for (written, expected, shown) in cases {
+        let text = valid_but("\"file:documents\"", written);
+        let text = super::replace(&text, "data_dir = \"data\"", &format!("dead_letter.location = {written}"));
+        let pipeline = validate(&text, &World::new()).unwrap();
+        let expected = ObjectsGrant::S3(expected);
+        assert_eq!(pipeline.stages[2].grants["objects"], Grant::Objects(expected.clone()));
+        assert_eq!(pipeline.dead_letter.location, expected);
+        assert_eq!(expected.to_string(), shown);
+    }
 }
 
 /// References stand for strings, and for numbers and booleans where those are wanted.

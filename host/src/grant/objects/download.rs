@@ -6,9 +6,11 @@ use bytes::{Buf, Bytes};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use object_store::GetResultPayload;
+use object_store::path::Path;
 use tokio::runtime::Handle;
 
-use super::store::StoreError;
+use super::bucket::{Bucket, Part};
+use super::error::StoreError;
 
 /// An object being read from its beginning, decompressed. Memory does not depend on its size: bytes are decompressed as
 /// they are asked for.
@@ -29,13 +31,21 @@ enum Content {
 const MOST_BYTES: usize = 16 << 20;
 
 impl Download {
-    pub(super) fn new(key: &str, payload: GetResultPayload) -> Download {
-        let stored: Box<dyn Read + Send> = match payload {
-            GetResultPayload::File(file, _) => Box::new(file),
-            GetResultPayload::Stream(stream) => {
-                Box::new(Chunks { stream, chunk: Bytes::new(), runtime: Handle::current() })
-            }
-        };
+    /// An object of a folder.
+    pub(super) fn stored(key: &str, payload: GetResultPayload) -> Download {
+        let runtime = Handle::current();
+        match payload {
+            GetResultPayload::File(file, _) => Download::new(key, file),
+            GetResultPayload::Stream(stream) => Download::new(key, Chunks { stream, chunk: Bytes::new(), runtime }),
+        }
+    }
+
+    /// An object of a bucket.
+    pub(super) fn parts(key: &str, parts: Parts) -> Download {
+        Download::new(key, parts)
+    }
+
+    fn new(key: &str, stored: impl Read + Send + 'static) -> Download {
         let stored = Box::new(BufReader::with_capacity(1 << 16, stored));
         Download { key: key.to_owned(), content: Some(Content::Stored(stored)) }
     }
@@ -60,6 +70,9 @@ impl Download {
     }
 
     fn error(&self, error: &io::Error) -> StoreError {
+        if let Some(error) = error.get_ref().and_then(|error| error.downcast_ref::<StoreError>()) {
+            return error.clone();
+        }
         match error.kind() {
             io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => {
                 StoreError::Permanent(format!("the object `{}` is damaged: {error}", self.key))
@@ -95,6 +108,52 @@ fn decoder(mut stored: Box<dyn BufRead + Send>) -> io::Result<Box<dyn Read + Sen
     })
 }
 
+/// An object of a bucket as a reader, on a thread that may block. It is fetched part by part, so that a guest that takes
+/// its time holds no connection open; that all parts are of one state, the bucket checks.
+pub(super) struct Parts {
+    bucket: Bucket,
+    key: String,
+    path: Path,
+    part: Part,
+    /// Where the next part begins.
+    next: u64,
+    runtime: Handle,
+}
+
+/// Bytes of an object that are fetched at a time, and held in memory.
+const PART_BYTES: u64 = 8 << 20;
+
+impl Parts {
+    /// Fetches the first part, unless it is there already.
+    pub(super) async fn open(bucket: Bucket, key: &str, path: Path, first: Option<Part>) -> Result<Parts, StoreError> {
+        let part = match first {
+            Some(part) => part,
+            None => {
+                let first = bucket.part(&path, 0..PART_BYTES, None).await;
+                first.map_err(|error| StoreError::new(key, error).at(bucket.place()))?
+            }
+        };
+        let next = part.bytes.len() as u64;
+        Ok(Parts { bucket, key: key.to_owned(), path, part, next, runtime: Handle::current() })
+    }
+}
+
+impl Read for Parts {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.part.bytes.is_empty() && self.next < self.part.size {
+            let (range, etag) = (self.next..self.next + PART_BYTES, self.part.etag.clone());
+            let part = self.runtime.block_on(self.bucket.part(&self.path, range, etag));
+            let failed = |error| io::Error::other(StoreError::new(&self.key, error).at(self.bucket.place()));
+            self.part = part.map_err(failed)?;
+            if self.part.bytes.is_empty() {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            self.next += self.part.bytes.len() as u64;
+        }
+        Ok(take(&mut self.part.bytes, buffer))
+    }
+}
+
 /// A stream of chunks as a reader, on a thread that may block.
 struct Chunks {
     stream: BoxStream<'static, object_store::Result<Bytes>>,
@@ -110,8 +169,12 @@ impl Read for Chunks {
                 None => return Ok(0),
             }
         }
-        let length = buffer.len().min(self.chunk.len());
-        self.chunk.split_to(length).copy_to_slice(buffer.get_mut(..length).unwrap_or_default());
-        Ok(length)
+        Ok(take(&mut self.chunk, buffer))
     }
+}
+
+fn take(bytes: &mut Bytes, buffer: &mut [u8]) -> usize {
+    let length = buffer.len().min(bytes.len());
+    bytes.split_to(length).copy_to_slice(buffer.get_mut(..length).unwrap_or_default());
+    length
 }

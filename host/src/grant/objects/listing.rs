@@ -1,4 +1,4 @@
-//! Objects in byte order of their keys.
+//! The objects of a folder in byte order of their keys.
 //!
 //! A folder lists its entries in no order, so it is walked level by level, and only where keys can be that are asked for:
 //! a page of a large archive costs its own folders, not all of them, and a large folder is listed once for all its pages.
@@ -10,7 +10,7 @@ use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore};
 
 use super::Object;
-use super::store::{StoreError, from_store};
+use super::error::StoreError;
 
 /// A page of a list, and where the next one goes on.
 pub(super) struct Walk {
@@ -96,7 +96,7 @@ async fn level(
     let listed = match store.list_with_delimiter(Some(folder)).await {
         Ok(listed) => listed,
         Err(object_store::Error::NotFound { .. }) => return Ok(Vec::new()),
-        Err(error) => return Err(from_store(folder.as_ref(), error)),
+        Err(error) => return Err(StoreError::new(folder.as_ref(), error)),
     };
     let folders = listed.common_prefixes.into_iter().map(|path| {
         let beginning = format!("{path}/");

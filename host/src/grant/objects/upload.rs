@@ -2,14 +2,18 @@
 
 use std::io::{self, Read, Seek, Write};
 
+use fail::fail_point;
 use flate2::write::GzEncoder;
-use object_store::buffered::BufWriter;
+use futures::TryStreamExt;
+use futures::stream::FuturesUnordered;
+use object_store::path::Path;
+use object_store::{MultipartUpload, ObjectStoreExt};
 use sha2::{Digest, Sha256};
 use tempfile::SpooledTempFile;
-use tokio::io::AsyncWriteExt;
 
 use super::Compression;
-use super::store::{Store, StoreError, from_store, path};
+use super::error::StoreError;
+use super::store::Store;
 
 /// An object being written. Until it is committed it lies in memory, or if it is large in a file without a name, so that
 /// dropped, or at a crash, it leaves nothing behind.
@@ -33,8 +37,11 @@ enum Encoder {
 /// From this size on, compressed, an object lies in a file until it is committed.
 const IN_MEMORY_BYTES: usize = 8 << 20;
 
-/// Bytes that are handed to the store at a time.
+/// Bytes that are handed to the store at a time: to a bucket in one request, if there are no more.
 const PART_BYTES: usize = 8 << 20;
+
+/// So many parts are on their way at the same time, each in memory.
+const PARTS_AT_ONCE: usize = 4;
 
 impl Upload {
     pub(super) fn new(store: Store, compression: Compression) -> Result<Upload, StoreError> {
@@ -74,7 +81,7 @@ impl Upload {
     pub async fn commit(&mut self, key: &str) -> Result<String, StoreError> {
         let content = self.take()?;
         let key = key.replace("{hash}", &short_hash(&content.hash));
-        let path = match path(&key) {
+        let path = match self.store.path(&key) {
             Ok(path) => path,
             Err(error) => {
                 self.content = Some(content);
@@ -82,19 +89,8 @@ impl Upload {
             }
         };
         let finished = tokio::task::spawn_blocking(move || content.encoder.finish());
-        let mut spool = finished.await.map_err(|error| StoreError::Failed(error.to_string()))?.map_err(disk)?;
-        let mut object = BufWriter::with_capacity(self.store.inner(), path, PART_BYTES);
-        loop {
-            let part = tokio::task::spawn_blocking(move || next_part(&mut spool).map(|part| (part, spool)));
-            let (part, rest) = part.await.map_err(|error| StoreError::Failed(error.to_string()))?.map_err(disk)?;
-            spool = rest;
-            if part.is_empty() {
-                break;
-            }
-            object.put(part.into()).await.map_err(|error| from_store(&key, error))?;
-        }
-        object.shutdown().await.map_err(|error| StoreError::Failed(format!("`{key}` cannot be written: {error}")))?;
-        Ok(key)
+        let spool = finished.await.map_err(|error| StoreError::Failed(error.to_string()))?.map_err(disk)?;
+        send(&self.store, &key, &path, spool).await.map(|()| key)
     }
 
     fn take(&mut self) -> Result<Box<Content>, StoreError> {
@@ -124,10 +120,49 @@ impl Encoder {
     }
 }
 
-fn next_part(spool: &mut SpooledTempFile) -> io::Result<Vec<u8>> {
-    let mut part = Vec::new();
-    spool.take(PART_BYTES as u64).read_to_end(&mut part)?;
-    Ok(part)
+/// Writes the object, in parts if it is large. Parts of an upload that fails are given up: they would be paid for.
+async fn send(store: &Store, key: &str, path: &Path, spool: SpooledTempFile) -> Result<(), StoreError> {
+    let failed = |error| store.error(key, error);
+    let (first, spool) = next_part(spool).await?;
+    if first.len() < PART_BYTES {
+        fail_point!("before-object-commit", |_| crate::failpoint::stay("before-object-commit"));
+        return store.inner().put(path, first.into()).await.map(drop).map_err(failed);
+    }
+    let mut upload = store.inner().put_multipart(path).await.map_err(failed)?;
+    let sent = send_parts(upload.as_mut(), first, spool, &failed).await;
+    if sent.is_err()
+        && let Err(error) = upload.abort().await
+    {
+        tracing::warn!(key, %error, "parts of an upload may be left behind");
+    }
+    sent
+}
+
+async fn send_parts(
+    upload: &mut dyn MultipartUpload,
+    mut part: Vec<u8>,
+    mut spool: SpooledTempFile,
+    failed: &(impl Fn(object_store::Error) -> StoreError + Sync),
+) -> Result<(), StoreError> {
+    let mut on_the_way = FuturesUnordered::new();
+    while !part.is_empty() {
+        if on_the_way.len() == PARTS_AT_ONCE {
+            on_the_way.try_next().await.map_err(failed)?;
+        }
+        on_the_way.push(upload.put_part(part.into()));
+        (part, spool) = next_part(spool).await?;
+    }
+    on_the_way.try_collect::<()>().await.map_err(failed)?;
+    fail_point!("before-object-commit", |_| crate::failpoint::stay("before-object-commit"));
+    upload.complete().await.map(drop).map_err(failed)
+}
+
+async fn next_part(mut spool: SpooledTempFile) -> Result<(Vec<u8>, SpooledTempFile), StoreError> {
+    let part = tokio::task::spawn_blocking(move || {
+        let mut part = Vec::new();
+        (&mut spool).take(PART_BYTES as u64).read_to_end(&mut part).map(|_| (part, spool))
+    });
+    part.await.map_err(|error| StoreError::Failed(error.to_string()))?.map_err(disk)
 }
 
 fn short_hash(hash: &Sha256) -> String {

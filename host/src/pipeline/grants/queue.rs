@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{file, table};
+use super::{file, no_address, table, url};
 use crate::pipeline::Capability;
 use crate::pipeline::diagnostic::Diagnostic;
 use crate::pipeline::document::{Node, Report};
@@ -29,7 +29,14 @@ const KEYS: &[Key] = &[
 /// Reads a `queue` grant.
 pub(super) fn read(field: &str, node: &Node, folder: &Path, report: &mut Report<'_>) -> Option<QueueGrant> {
     let table = table(Capability::Queue, field, node, KEYS, report)?;
-    let path = file(Capability::Queue, field, node, table.as_ref(), folder, report);
+    let url = url(Capability::Queue, field, node, table.as_ref(), report);
+    let path = url.and_then(|url| {
+        let path = file(&url.word, folder);
+        if path.is_none() {
+            no_address(Capability::Queue, &url, report);
+        }
+        path
+    });
     let mut visibility = Duration::from_secs(30);
     let mut max_hold = Duration::from_secs(43_200);
     if let Some(table) = table {

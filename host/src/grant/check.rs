@@ -1,0 +1,106 @@
+//! What is found where a grant points: for `rayline validate`. Nothing is left behind, and nothing is made.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rand::Rng as _;
+
+use super::http::{Client, Request};
+use super::objects::Store;
+use crate::pipeline::{Grant, HttpGrant, Kind, ObjectsGrant, QueueGrant};
+
+/// Longer no check takes.
+const LONGEST: Duration = Duration::from_secs(45);
+
+/// What a stage of this kind finds there.
+///
+/// # Errors
+/// What is wrong, and what to do about it.
+pub async fn check(grant: &Grant, kind: Kind) -> Result<String, String> {
+    let checked = async {
+        match grant {
+            Grant::Queue(queue) => check_queue(queue).await,
+            Grant::Objects(objects) => {
+                check_objects(objects, if kind == Kind::Source { Use::Read } else { Use::Write }).await
+            }
+            Grant::Http(http) => check_http(http).await,
+            Grant::Console => Ok("standard output".to_owned()),
+        }
+    };
+    in_time(checked).await
+}
+
+/// What dead letters find there.
+///
+/// # Errors
+/// What is wrong, and what to do about it.
+pub async fn check_dead_letter(location: &ObjectsGrant) -> Result<String, String> {
+    in_time(check_objects(location, Use::Write)).await
+}
+
+/// What is done with a store of objects.
+#[derive(Clone, Copy, PartialEq)]
+enum Use {
+    Read,
+    Write,
+}
+
+async fn check_queue(queue: &QueueGrant) -> Result<String, String> {
+    embedded(&queue.path, Path::is_file, "a queue", "a queue's file")
+}
+
+async fn check_objects(objects: &ObjectsGrant, used: Use) -> Result<String, String> {
+    if let ObjectsGrant::Folder(path) = objects {
+        return embedded(path, Path::is_dir, "a folder", "a folder");
+    }
+    let store = Store::open(objects).await.map_err(|error| error.to_string())?;
+    match used {
+        Use::Read => {
+            let first = store.list("", None, 1).await.map_err(|error| error.to_string())?;
+            let found = if first.is_empty() { "readable, but nothing is there yet" } else { "readable" };
+            Ok(format!("{objects}: {found}"))
+        }
+        Use::Write => {
+            let key = format!("rayline-validate-{:016x}", rand::rng().next_u64());
+            store
+                .put(&key, b"a check whether this can be written".to_vec())
+                .await
+                .map_err(|error| error.to_string())?;
+            // Whoever only writes need not be allowed to delete.
+            Ok(match store.delete(&key).await {
+                Ok(()) => format!("{objects}: writable"),
+                Err(error) => format!("{objects}: writable, but the object {key} cannot be deleted again: {error}"),
+            })
+        }
+    }
+}
+
+async fn check_http(grant: &HttpGrant) -> Result<String, String> {
+    let client = Client::open(grant).await.map_err(|error| error.to_string())?;
+    let request =
+        Request { method: ::http::Method::GET, path: "/".to_owned(), headers: vec![], body: vec![].into(), gzip: false };
+    let status = client.send(request).await.map_err(|error| error.to_string())?.status;
+    let place = grant.urls.iter().map(|url| url.as_str()).collect::<Vec<_>>().join(", ");
+    match status {
+        401 | 403 => Err(format!("{place}: it answers {status}: correct the grant's `auth`, or what it may do there")),
+        500.. => Err(format!("{place}: it answers {status}: see its own log")),
+        // A server need not have anything at `/`.
+        _ => Ok(format!("{place}: reachable")),
+    }
+}
+
+/// A file or folder, which a run makes if it is not there.
+fn embedded(path: &Path, is_right: fn(&Path) -> bool, what: &str, wanted: &str) -> Result<String, String> {
+    if is_right(path) {
+        return Ok(format!("{}: {what}", path.display()));
+    }
+    match path.symlink_metadata() {
+        Ok(_) => Err(format!("{} is something else than {wanted}: move it away, or correct the grant", path.display())),
+        Err(_) => Ok(format!("{}: {what}, made by the first run", path.display())),
+    }
+}
+
+async fn in_time(check: impl Future<Output = Result<String, String>>) -> Result<String, String> {
+    let late = |_| Err(format!("no answer within {} seconds: is it reachable from here?", LONGEST.as_secs()));
+    tokio::time::timeout(LONGEST, check).await.unwrap_or_else(late)
+}
