@@ -9,8 +9,16 @@ use anyhow::{Context, Result};
 use rayline_builder::Progress;
 
 /// The stages we ship: one package in `plugins/` each.
-const SHIPPED: [&str; 7] =
-    ["archive-sink", "archive-source", "file-sink", "flatten", "print-sink", "queue-sink", "queue-source"];
+const SHIPPED: [&str; 8] = [
+    "archive-sink",
+    "archive-source",
+    "elasticsearch-sink",
+    "file-sink",
+    "flatten",
+    "print-sink",
+    "queue-sink",
+    "queue-source",
+];
 
 fn main() -> Result<()> {
     let root = PathBuf::from(variable("CARGO_MANIFEST_DIR")?).join("..");

@@ -42,7 +42,7 @@ struct Discarded {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Backlog {
+struct InState {
     #[prometheus(flatten)]
     component: Component,
     state: &'static str,
@@ -66,7 +66,8 @@ pub struct Metrics {
     batch: Family<Component, Histogram, fn() -> Histogram>,
     paused: Family<Component, Gauge>,
     oldest: Family<Component, Gauge<f64, AtomicU64>>,
-    backlog: Family<Backlog, Gauge>,
+    instances: Family<InState, Gauge>,
+    backlog: Family<InState, Gauge>,
     in_flight: Family<OfPipeline, Gauge>,
 }
 
@@ -143,6 +144,7 @@ impl Metrics {
             batch: Family::new_with_constructor(events),
             paused: Family::default(),
             oldest: Family::default(),
+            instances: Family::default(),
             backlog: Family::default(),
             in_flight: Family::default(),
         };
@@ -169,6 +171,11 @@ impl Metrics {
             "How long the oldest unsettled reading of a source waits",
             Unit::Seconds,
             all.oldest.clone(),
+        );
+        registry.register(
+            "component_instances",
+            "Calls of a stage in flight, and how many may be (limit)",
+            all.instances.clone(),
         );
         registry.register("queue_messages", "Messages of a bound queue, by state", all.backlog.clone());
         registry.register_with_unit(
@@ -234,7 +241,12 @@ impl StageMetrics {
 
     /// Messages of the stage's queue in one state: `visible`, `invisible`, `delayed`.
     pub fn queue_messages(&self, state: &'static str) -> Gauge {
-        self.all.backlog.get_or_create_owned(&Backlog { component: self.component.clone(), state })
+        self.all.backlog.get_or_create_owned(&InState { component: self.component.clone(), state })
+    }
+
+    /// The stage's calls: `in_flight` now, and the `limit` of these.
+    pub fn instances(&self, state: &'static str) -> Gauge {
+        self.all.instances.get_or_create_owned(&InState { component: self.component.clone(), state })
     }
 
     fn discarded(&self, intentional: &'static str) -> Counter {

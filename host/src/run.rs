@@ -20,13 +20,15 @@ use crate::delivery::breaker::Breaker;
 use crate::delivery::budget::Budget;
 use crate::delivery::checkpoint::CheckpointFile;
 use crate::delivery::claim::Claimed;
+use crate::delivery::concurrency::Limit;
+use crate::delivery::crew::Crew;
 use crate::delivery::dead_letter;
+use crate::delivery::gate::Gate;
 use crate::delivery::source::Source;
-use crate::delivery::worker::Worker;
 use crate::grant::Grants;
 use crate::grant::objects::Store;
 use crate::metrics::Metrics;
-use crate::pipeline::{Kind, Pipeline, PluginRef};
+use crate::pipeline::{self, Instances, Kind, Pipeline, PluginRef};
 use crate::plugin::{Ends, Plugin};
 
 /// Messages between two stages that may wait: one on its way while the other is being worked on.
@@ -118,16 +120,13 @@ impl Running {
             match receiver {
                 Some(receiver) => {
                     let (sender, batches) = mpsc::channel(1);
-                    let batches = Arc::new(tokio::sync::Mutex::new(batches));
                     let batcher = Batcher::new(stage.config.batch.clone(), budget.clone());
                     tasks.spawn(async move {
                         batcher.run(receiver, sender).await;
                         Ok(())
                     });
-                    for number in 0..stage.config.instances.max {
-                        let worker = Worker::new(stage.clone(), number, outlets(&stage.name), letter.clone());
-                        tasks.spawn(worker.run(batches.clone()));
-                    }
+                    let crew = Crew::new(stage.clone(), outlets(&stage.name), letter.clone());
+                    tasks.spawn(crew.run(batches));
                 }
                 None if feed == Feed::Sources => {
                     for number in 0..stage.config.instances.max {
@@ -285,6 +284,7 @@ async fn stages(
             name: config.name.as_str().into(),
             grants,
             breaker: Breaker::new(pipeline.dead_letter.max_ratio, pipeline.dead_letter.probe),
+            gate: Gate::new(limit(config)),
             metrics: metrics.stage(&pipeline.name, &config.name, config.kind, &plugin_name),
             budget: budget.clone(),
             finite: finite || feed == Feed::Inlets,
@@ -295,6 +295,12 @@ async fn stages(
         }));
     }
     Ok(runs)
+}
+
+/// What a sink writes to can have enough; a transform computes here, and its instances are as many as there may be.
+fn limit(stage: &pipeline::Stage) -> Limit {
+    let Instances { min, max } = stage.instances;
+    Limit::new(if stage.kind == Kind::Sink { min } else { max }, max)
 }
 
 /// Whether a source with these options ends by itself.

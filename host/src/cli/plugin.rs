@@ -48,7 +48,7 @@ fn list() -> anyhow::Result<Exit> {
     let loader = Loader::new(None)?;
     for name in shipped() {
         let plugin = loader.plugin(&PluginRef::Shipped(name.to_owned()))?;
-        println!("{name:16} {:10} {}", plugin.facts().kind.name(), plugin.facts().summary);
+        println!("{name:18} {:10} {}", plugin.facts().kind.name(), plugin.facts().summary);
     }
     Ok(Exit::Done)
 }

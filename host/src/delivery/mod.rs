@@ -3,6 +3,8 @@
 //! - [`claim`]: what an event owes its source; the last claim to go settles the ticket.
 //! - [`budget`]: bytes of events in flight.
 //! - [`batcher`]: merges events into the batches that a stage is called with.
+//! - [`crew`]: the workers of a stage; a closed batch goes to one that is free.
+//! - [`concurrency`], [`gate`]: how many calls of a stage may be in flight, by how the last ones went.
 //! - [`worker`]: calls one instance of a transform or sink: retry, the search for poison, outcomes.
 //! - [`source`]: reads one instance of a source and settles its tickets.
 //! - [`breaker`]: pauses a stage that finds nearly everything bad.
@@ -18,7 +20,10 @@ pub mod breaker;
 pub mod budget;
 pub mod checkpoint;
 pub mod claim;
+pub mod concurrency;
+pub mod crew;
 pub mod dead_letter;
+pub mod gate;
 pub mod source;
 pub mod worker;
 

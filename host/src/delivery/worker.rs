@@ -9,28 +9,29 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fail::fail_point;
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{debug, error, info, warn};
 
 use super::Outlets;
 use super::batcher::backoff;
 use super::claim::Claimed;
+use super::concurrency::Seen;
 use super::dead_letter::Letter;
+use super::gate::Permit;
 use crate::metrics::ErrorType;
 use crate::pipeline::Kind;
 use crate::run::{StageError, StageRun};
 use crate::stage::{Exception, Failure, Instance, Later, Output, Processed, Trap, Verdict};
 
-/// Closed batches of a stage, taken by whichever instance is free.
-pub type Batches = Arc<Mutex<mpsc::Receiver<Vec<Claimed>>>>;
-
-/// One instance's task.
+/// Delivers batches through one instance.
 pub struct Worker {
     stage: Arc<StageRun>,
     number: u32,
     exits: Exits,
     instance: Option<Instance>,
+    /// The right to call, kept from one call to the next until there is something to wait for.
+    permit: Option<Permit>,
     /// Nothing was called since the instance was opened: what traps it now is guilty.
     fresh: bool,
 }
@@ -60,32 +61,44 @@ impl Worker {
     /// The worker for instance `number` of `stage`.
     pub fn new(stage: Arc<StageRun>, number: u32, outlets: Outlets, letters: mpsc::Sender<Letter>) -> Self {
         let exits = Exits { stage: stage.clone(), outlets, letters };
-        Worker { stage, number, exits, instance: None, fresh: false }
+        Worker { stage, number, exits, instance: None, permit: None, fresh: false }
     }
 
-    /// Works until there are no more batches.
+    /// The number of its instance.
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// Opens the instance, if it is not there.
     ///
     /// # Errors
-    /// When the stage said `fatal`, cannot be opened, or its breaker tripped in a finite pipeline. Events held then are
-    /// released.
-    pub async fn run(mut self, batches: Batches) -> Result<(), StageError> {
-        if self.number < self.stage.config.instances.min {
-            self.instance().await?;
-        }
-        loop {
-            let batch = batches.lock().await.recv().await;
-            let Some(batch) = batch else { break };
-            self.deliver(batch).await?;
-        }
-        if let Some(instance) = self.instance.take()
+    /// When it cannot be opened.
+    pub async fn open(&mut self) -> Result<(), StageError> {
+        self.instance().await.map(drop)
+    }
+
+    /// The orderly end of the instance.
+    pub async fn close(self) {
+        if let Some(instance) = self.instance
             && let Err(trap) = instance.close().await
         {
             warn!(stage = %self.stage.name, reason = %trap, "the stage trapped while closing");
         }
-        Ok(())
     }
 
-    async fn deliver(&mut self, batch: Vec<Claimed>) -> Result<(), StageError> {
+    /// Delivers a batch, with the right to call at once. Returns itself, and the right if it still has it.
+    ///
+    /// # Errors
+    /// When the stage said `fatal`, cannot be opened, or its breaker tripped in a finite pipeline. Events held then are
+    /// released.
+    pub async fn deliver(mut self, batch: Vec<Claimed>, permit: Permit) -> Result<(Self, Option<Permit>), StageError> {
+        self.permit = Some(permit);
+        self.work_off(batch).await?;
+        let permit = self.permit.take();
+        Ok((self, permit))
+    }
+
+    async fn work_off(&mut self, batch: Vec<Claimed>) -> Result<(), StageError> {
         let mut work = vec![batch];
         let mut waits = self.backoff();
         let mut attempts = 0;
@@ -145,6 +158,7 @@ impl Worker {
             let wait = after.or_else(|| waits.next()).unwrap_or_default();
             warn!(stage = %self.stage.name, events = again.len(), %reason, wait_ms = wait.as_millis(), "trying again");
             self.stage.set_problem(Some(reason));
+            self.permit = None;
             sleep(wait).await;
             work.push(again);
         }
@@ -159,15 +173,20 @@ impl Worker {
         stage.metrics.received.inc_by(events.len() as u64);
         stage.metrics.received_bytes.inc_by(bytes as u64);
         stage.metrics.batch.observe(events.len() as f64);
+        let permit = match self.permit.take() {
+            Some(permit) => permit,
+            None => stage.gate.enter().await,
+        };
         let instance = self.instance().await?;
         let started = Instant::now();
         let outcome = match stage.config.kind {
             Kind::Sink => instance.write(events).await.map(|result| result.map(Outcome::Written)),
             _ => instance.process(events).await.map(|result| result.map(Outcome::Processed)),
         };
-        stage.metrics.call.observe(started.elapsed().as_secs_f64());
+        let elapsed = started.elapsed();
+        stage.metrics.call.observe(elapsed.as_secs_f64());
         let fresh = std::mem::replace(&mut self.fresh, false);
-        Ok(match outcome {
+        let outcome = match outcome {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(failure)) => {
                 stage.metrics.errors(ErrorType::of(&failure)).inc();
@@ -179,7 +198,14 @@ impl Worker {
                 self.instance = None;
                 Outcome::Trapped { trap, fresh }
             }
-        })
+        };
+        match outcome.asks_for_another_try() {
+            Some(true) => permit.record(Seen::Refused),
+            Some(false) => permit.record(Seen::Good(elapsed)),
+            None => {}
+        }
+        self.permit = Some(permit);
+        Ok(outcome)
     }
 
     async fn instance(&mut self) -> Result<&mut Instance, StageError> {
@@ -202,6 +228,7 @@ impl Worker {
         let mut held = VecDeque::from(held);
         let mut paused = stage.breaker.watch();
         while let Some(at) = stage.breaker.next_probe() {
+            self.permit = None;
             tokio::select! {
                 _ = paused.changed() => continue,
                 () = sleep_until(at) => {}
@@ -231,6 +258,20 @@ impl Worker {
 
     fn backoff(&self) -> impl Iterator<Item = Duration> + use<> {
         backoff(self.stage.config.retry.initial, self.stage.config.retry.max)
+    }
+}
+
+impl Outcome {
+    /// Whether the stage asked for another try; `None` where the call says nothing of the load on what it writes to.
+    fn asks_for_another_try(&self) -> Option<bool> {
+        match self {
+            Outcome::Processed(_) | Outcome::Failed(Failure::Reject(_)) => Some(false),
+            Outcome::Written(exceptions) => {
+                Some(exceptions.iter().any(|exception| matches!(exception.verdict, Verdict::Retry(_))))
+            }
+            Outcome::Failed(Failure::Retry(_)) => Some(true),
+            Outcome::Failed(Failure::Fatal(_)) | Outcome::Trapped { .. } => None,
+        }
     }
 }
 

@@ -9,9 +9,10 @@ use tracing::warn;
 use crate::delivery::batcher::backoff;
 use crate::delivery::breaker::Breaker;
 use crate::delivery::budget::Budget;
+use crate::delivery::gate::Gate;
 use crate::grant::Grants;
 use crate::metrics::StageMetrics;
-use crate::pipeline;
+use crate::pipeline::{self, Kind};
 use crate::plugin::Plugin;
 use crate::stage::{Failure, Instance, Later, OpenError, Progress};
 
@@ -30,6 +31,8 @@ pub struct StageRun {
     pub grants: Grants,
     /// Pauses it when nearly everything is bad.
     pub breaker: Breaker,
+    /// How many calls of it may be in flight. Not for a source.
+    pub gate: Arc<Gate>,
     /// What is counted of it.
     pub metrics: StageMetrics,
     /// The pipeline's.
@@ -141,6 +144,11 @@ impl StageRun {
     pub async fn refresh(&self) {
         let oldest = self.state().oldest;
         self.metrics.oldest_unsettled.set(oldest.map_or(0.0, |at| at.elapsed().as_secs_f64()));
+        if self.config.kind != Kind::Source {
+            let (in_flight, limit) = self.gate.level();
+            self.metrics.instances("in_flight").set(in_flight.into());
+            self.metrics.instances("limit").set(limit.into());
+        }
         for (_, queue) in self.grants.queues() {
             let Ok(depth) = queue.depth().await else { continue };
             let count = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
