@@ -63,7 +63,8 @@ async fn kibana(args: Kibana) -> anyhow::Result<Exit> {
     };
     let [pipeline] = &pipeline[..] else { bail!("{} is not one pipeline", file.display()) };
     let url = url.trim_end_matches('/');
-    let grant = HttpGrant { urls: vec![url.parse().context("--url is no address")?], ..index_grant(pipeline, &file)?.clone() };
+    let grant =
+        HttpGrant { urls: vec![url.parse().context("--url is no address")?], ..index_grant(pipeline, &file)?.clone() };
     let client = Client::open(&grant)?;
     let destination = Destination { space: args.space, tenant: args.tenant };
     let installed = kibana::install(&client, &destination).await?;
@@ -86,7 +87,9 @@ fn index_grant<'p>(pipeline: &'p Pipeline, file: &Path) -> anyhow::Result<&'p Ht
         (None, _) => bail!("{} has no stage with the plugin elasticsearch-sink", file.display()),
         (Some(one), Some(other)) => bail!(
             "{} has several stages with the plugin elasticsearch-sink ({}, {}): give a pipeline with one",
-            file.display(), one.name, other.name
+            file.display(),
+            one.name,
+            other.name
         ),
     }
 }

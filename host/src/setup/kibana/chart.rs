@@ -6,6 +6,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
+use super::json::with;
+
 /// One chart.
 #[derive(Debug)]
 pub struct Chart {
@@ -152,7 +154,9 @@ impl Chart {
             View::Numbers { metrics, buckets, .. } => {
                 json!({"size": 0, "track_total_hits": true, "query": query, "aggs": aggregations(metrics, buckets)})
             }
-            View::Timeline { size } => json!({"query": query, "size": size, "_source": TIMELINE, "sort": latest_first()}),
+            View::Timeline { size } => {
+                json!({"query": query, "size": size, "_source": TIMELINE, "sort": latest_first()})
+            }
             View::Documents { columns, sort } => {
                 json!({"query": query, "size": DOCUMENTS, "_source": columns, "sort": [{*sort: "desc"}]})
             }
@@ -274,24 +278,20 @@ fn aggregations(metrics: &[Metric], buckets: &[Bucket]) -> Value {
     let mut inner = numbers.clone();
     for (place, bucket) in buckets.iter().enumerate().rev() {
         let id = metrics.len() + 1 + place;
-        let mut aggregation = match bucket {
+        let aggregation = match bucket {
             Bucket::Time => json!({"date_histogram": {"field": "@timestamp", "calendar_interval": "day"}}),
             Bucket::Terms { field, size, order, rest, .. } => {
                 let counts = *order == Order::Count || matches!(metrics, [Metric::Count(_), ..]);
                 let by = if counts { "_count" } else { "1" };
-                let mut terms = json!({"field": field, "size": size, "order": {(by): "desc"}});
-                if rest.is_some() {
-                    terms["missing"] = json!(MISSING);
-                }
                 if by == "1" {
                     inner.extend(numbers.clone());
                 }
-                json!({"terms": terms})
+                let terms = json!({"field": field, "size": size, "order": {(by): "desc"}});
+                json!({"terms": if rest.is_some() { with(terms, [("missing", json!(MISSING))]) } else { terms }})
             }
         };
-        if !inner.is_empty() {
-            aggregation["aggs"] = Value::Object(inner);
-        }
+        let aggregation =
+            if inner.is_empty() { aggregation } else { with(aggregation, [("aggs", Value::Object(inner))]) };
         inner = Map::from_iter([(id.to_string(), aggregation)]);
     }
     Value::Object(inner)

@@ -223,13 +223,8 @@ const DURATION: Metric = Metric::Sum("event.duration", "Duration");
 const ENDED: Condition = Condition::IsNot("execution.status", "RUNNING");
 /// X-Ray infers a segment for the called side of a call that it has seen already: counted once.
 const SEEN: Condition = Condition::IsNot("xray.inferred", "true");
-const BY_STATUS: Bucket = Bucket::Terms {
-    field: "execution.status",
-    label: "Status",
-    size: 10,
-    order: Order::Count,
-    rest: Some("unknown"),
-};
+const BY_STATUS: Bucket =
+    Bucket::Terms { field: "execution.status", label: "Status", size: 10, order: Order::Count, rest: Some("unknown") };
 
 const fn by_state_machine(size: u32, order: Order) -> Bucket {
     Bucket::Terms { field: STATE_MACHINE, label: "State machine", size, order, rest: Some("no state machine") }

@@ -2,8 +2,8 @@
 //!
 //! - [`chart`]: what a chart shows; its search. [`charts`]: the charts, the one description of them.
 //! - [`dashboard`]: which charts stand where.
-//! - `visualization`, `timeline`: a chart as Kibana draws it.
-//! - [`object`]: all of it as saved objects, as a file to import.
+//! - `visualization`, `timeline`: a chart as Kibana draws it; `saved_dashboard`: a dashboard as Kibana keeps it.
+//! - [`object`]: all of it as saved objects, in a file to import.
 //! - [`server`]: which program answers, and what it takes.
 //! - `import`: the upload, and what the server says of each object.
 
@@ -11,7 +11,9 @@ pub mod chart;
 pub mod charts;
 pub mod dashboard;
 mod import;
+mod json;
 pub mod object;
+mod saved_dashboard;
 pub mod server;
 mod timeline;
 mod visualization;

@@ -47,7 +47,9 @@ impl Server {
         let response = get(client, "/api/status").await?;
         let status: Status = match response.status {
             200 => serde_json::from_slice(&response.body).ok().context(NO_KIBANA)?,
-            503 => bail!("the server is starting, or cannot reach its cluster (503): try again when it shows its pages"),
+            503 => {
+                bail!("the server is starting, or cannot reach its cluster (503): try again when it shows its pages")
+            }
             _ => return Err(refusal(&response, "/api/status").context(NO_KIBANA)),
         };
         let Some(version) = status.version else {

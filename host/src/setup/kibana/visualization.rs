@@ -4,31 +4,32 @@
 use serde_json::{Value, json};
 
 use super::chart::{Bucket, Chart, Drawing, Metric, Order, PERCENTS, View};
+use super::json::with;
 use super::timeline;
 
-/// `visState`: title, type, how it is drawn, what is aggregated. `None` for a table of documents, which is no
-/// visualization.
-pub(super) fn state(chart: &Chart) -> Option<Value> {
+/// `visState`: title, type, how it is drawn, what is aggregated. A table of documents is no visualization and has none.
+pub(super) fn state(chart: &Chart) -> Value {
     match &chart.view {
-        View::Numbers { drawing, metrics, buckets } => Some(json!({
+        View::Numbers { drawing, metrics, buckets } => json!({
             "title": chart.title,
             "type": kind(*drawing),
             "params": params(*drawing, metrics, buckets),
             "aggs": aggregations(*drawing, metrics, buckets),
-        })),
-        View::Timeline { size } => Some(json!({
+        }),
+        View::Timeline { size } => json!({
             "title": chart.title,
             "type": "vega",
             "params": {"spec": timeline::spec(chart.index, *size).to_string()},
             "aggs": [],
-        })),
-        View::Documents { .. } => None,
+        }),
+        View::Documents { .. } => Value::Null,
     }
 }
 
 /// `uiStateJSON`: red is what failed, in every chart.
 pub(super) fn ui_state() -> Value {
-    let colors: serde_json::Map<_, _> = COLORS.iter().map(|(value, color)| ((*value).to_owned(), json!(color))).collect();
+    let colors: serde_json::Map<_, _> =
+        COLORS.iter().map(|(value, color)| ((*value).to_owned(), json!(color))).collect();
     json!({"vis": {"colors": colors}})
 }
 
@@ -99,24 +100,24 @@ fn time() -> Value {
 
 fn terms(bucket: &Bucket, id: &str) -> Value {
     let Bucket::Terms { field, label, size, order, rest } = bucket else { return Value::Null };
-    let mut params = json!({
+    let params = json!({
         "field": field,
         "customLabel": label,
         "size": size,
         "order": "desc",
-        "orderBy": "1",
         "otherBucket": rest.is_some(),
         "otherBucketLabel": "others",
         "missingBucket": rest.is_some(),
         "missingBucketLabel": rest.unwrap_or("missing"),
     });
-    if *order == Order::Count {
-        params["orderBy"] = json!("custom");
-        params["orderAgg"] = json!({
-            "id": format!("{id}-orderAgg"), "enabled": true, "type": "count", "schema": "orderAgg", "params": {},
-        });
+    match order {
+        Order::Metric => with(params, [("orderBy", json!("1"))]),
+        Order::Count => {
+            let id = format!("{id}-orderAgg");
+            let count = json!({"id": id, "enabled": true, "type": "count", "schema": "orderAgg", "params": {}});
+            with(params, [("orderBy", json!("custom")), ("orderAgg", count)])
+        }
     }
-    params
 }
 
 fn params(drawing: Drawing, metrics: &[Metric], buckets: &[Bucket]) -> Value {
