@@ -6,6 +6,7 @@ use anyhow::{Context as _, bail};
 use bytes::Bytes;
 use http::Method;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::object::Form;
 use crate::grant::http::{Client, Request, Response};
@@ -31,6 +32,8 @@ pub enum Product {
 #[derive(Deserialize)]
 struct Status {
     version: Option<Version>,
+    #[serde(rename = "status")]
+    _status: IgnoredAny,
 }
 
 #[derive(Deserialize)]
@@ -50,14 +53,17 @@ impl Server {
             503 => {
                 bail!("the server is starting, or cannot reach its cluster (503): try again when it shows its pages")
             }
+            300..=399 | 401 | 403 => return Err(refusal(&response, "/api/status")),
             _ => return Err(refusal(&response, "/api/status").context(NO_KIBANA)),
         };
         let Some(version) = status.version else {
             bail!("the server tells its version to users only: check the `auth` of `grants.http` in the pipeline");
         };
-        // Kibana began to have saved objects of this form long after 6, OpenSearch Dashboards counts from 1.
-        let is_fork = response.headers.contains_key("osd-name") || major_minor(&version.number) < Some((6, 0));
-        let product = if is_fork { Product::OpenSearchDashboards } else { Product::Kibana };
+        // OpenSearch Dashboards counts from 1, and Kibana was at 7 when it began to.
+        let product = match major_minor(&version.number) {
+            Some(version) if version < (6, 0) => Product::OpenSearchDashboards,
+            _ => Product::Kibana,
+        };
         Ok(Server { product, version: version.number })
     }
 
