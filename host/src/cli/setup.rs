@@ -1,8 +1,9 @@
 //! `rayline setup kibana`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
+use reqwest::Url;
 
 use super::Exit;
 use super::load::Loader;
@@ -58,36 +59,53 @@ async fn kibana(args: Kibana) -> anyhow::Result<Exit> {
         return Ok(Exit::Done);
     }
     let (Some(file), Some(url)) = (args.pipeline, args.url) else { bail!("name a pipeline and --url") };
-    let Some(pipeline) = Loader::for_pipelines(std::slice::from_ref(&file), false)?.pipelines(&[file.clone()])? else {
-        return Ok(Exit::Invalid);
+    let url = address(&url)?;
+    let pipeline = match Loader::for_pipelines(std::slice::from_ref(&file), false)?.pipeline(&file)? {
+        Ok(pipeline) => pipeline,
+        Err(report) => {
+            eprint!("{report}");
+            return Ok(Exit::Invalid);
+        }
     };
-    let [pipeline] = &pipeline[..] else { bail!("{} is not one pipeline", file.display()) };
-    let url = url.trim_end_matches('/');
-    let grant =
-        HttpGrant { urls: vec![url.parse().context("--url is no address")?], ..index_grant(pipeline, &file)?.clone() };
-    let client = Client::open(&grant)?;
+    let grant = HttpGrant { urls: vec![url.clone()], ..index_grant(&pipeline)?.clone() };
+    let client = Client::open(&grant).await?;
     let destination = Destination { space: args.space, tenant: args.tenant };
     let installed = kibana::install(&client, &destination).await?;
     println!("{}: {} objects installed", installed.server, installed.objects);
     for (title, path) in installed.dashboards {
-        println!("  {title}: {url}{path}");
+        println!("  {title}: {}{path}", url.as_str().trim_end_matches('/'));
     }
     Ok(Exit::Done)
 }
 
+/// The address of a server, as a grant has it.
+fn address(text: &str) -> anyhow::Result<Url> {
+    let Some(url) = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+    else {
+        bail!("--url {text} is no address of a server; write it as https://kibana.example.com");
+    };
+    if !url.username().is_empty() || url.password().is_some() {
+        bail!("--url has credentials: these belong into `grants.http.auth` of the pipeline");
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        bail!("--url {text} is a page: end it before its `?` or `#`");
+    }
+    Ok(url)
+}
+
 /// The `http` grant of the pipeline's index.
-fn index_grant<'p>(pipeline: &'p Pipeline, file: &Path) -> anyhow::Result<&'p HttpGrant> {
+fn index_grant(pipeline: &Pipeline) -> anyhow::Result<&HttpGrant> {
     let shipped = PluginRef::Shipped("elasticsearch-sink".to_owned());
     let mut sinks = pipeline.stages.iter().filter(|stage| stage.plugin == shipped);
+    let file = pipeline.path.display();
     match (sinks.next(), sinks.next()) {
         (Some(stage), None) => match stage.grants.get("http") {
             Some(Grant::Http(grant)) => Ok(grant),
-            _ => bail!("the stage {} of {} has no `grants.http`", stage.name, file.display()),
+            _ => bail!("the stage {} of {file} has no `grants.http`", stage.name),
         },
-        (None, _) => bail!("{} has no stage with the plugin elasticsearch-sink", file.display()),
+        (None, _) => bail!("{file} has no stage with the plugin elasticsearch-sink"),
         (Some(one), Some(other)) => bail!(
-            "{} has several stages with the plugin elasticsearch-sink ({}, {}): give a pipeline with one",
-            file.display(),
+            "{file} has several stages with the plugin elasticsearch-sink ({}, {}): give a pipeline with one",
             one.name,
             other.name
         ),

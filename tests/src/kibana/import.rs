@@ -197,8 +197,8 @@ fn another_server_is_told_from_kibana() {
     fails(|_: &Seen| (200, Vec::new(), "<html>".to_owned()), &[], "this is neither Kibana nor OpenSearch Dashboards");
     let elasticsearch = json!({"error": "no handler found for uri [/api/status] and method [GET]"});
     fails(move |_: &Seen| says(400, elasticsearch.clone()), &[], "this is neither Kibana nor OpenSearch Dashboards");
-    let login = |_: &Seen| (302, vec![("location", "/login?next=%2Fapi%2Fstatus".to_owned())], String::new());
-    fails(login, &[], "a redirect to /login?next=%2Fapi%2Fstatus");
+    let login = |_: &Seen| (302, vec![("location", "https://login.example.com/".to_owned())], String::new());
+    fails(login, &[], "a redirect to https://login.example.com/");
     fails(|_: &Seen| says(503, json!({})), &[], "the server is starting, or cannot reach its cluster (503)");
     fails(kibana("7.8.1"), &[], "Kibana 7.8.1 is not supported");
     fails(kibana("6.8.23"), &[], "Kibana 6.8.23 is not supported");
@@ -226,7 +226,15 @@ fn wrong_credentials_and_places_are_told() {
         .ends()
         .with_code(1)
         .says("cannot reach the server of --url");
-    world.rayline(&[&args[..], &["kibana.example.com"]].concat()).ends().with_code(1).says("--url");
+    for (url, says) in [
+        ("kibana.example.com", "write it as https://kibana.example.com"),
+        ("kibana.example.com:5601", "write it as https://kibana.example.com"),
+        ("https://elastic:secret@kibana.example.com", "--url has credentials"),
+        ("https://kibana.example.com/app/home#/", "is a page: end it before"),
+    ] {
+        let ended = world.rayline(&[&args[..], &[url]].concat()).ends().with_code(1).says(says);
+        assert!(!ended.stderr.contains("secret"), "{}", ended.stderr);
+    }
 }
 
 #[test]

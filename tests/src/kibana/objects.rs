@@ -1,14 +1,13 @@
 //! The saved objects by themselves: they parse, refer to each other, and use fields that the documents have.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 
 use rayline::setup::kibana::chart::{Chart, Index, View};
 use rayline::setup::kibana::dashboard::{DASHBOARDS, every_chart};
 use rayline::setup::kibana::object::Form;
 use serde_json::Value;
 
-use crate::harness::workspace;
+use super::golden;
 
 const FORMS: [Form; 2] = [Form::V7_10, Form::V8_8];
 
@@ -295,18 +294,9 @@ fn panels_do_not_overlap_and_leave_no_gap() {
 /// The fields of the golden documents, by the index they go to.
 fn golden_fields() -> BTreeMap<Index, BTreeSet<String>> {
     let mut fields: BTreeMap<Index, BTreeSet<String>> = BTreeMap::new();
-    for entry in fs::read_dir(workspace("tests/golden")).expect("golden documents") {
-        let text = fs::read_to_string(entry.expect("an entry").path()).expect("a file");
-        for line in text.lines().map(|line| serde_json::from_str::<Value>(line).expect("a line of JSON")) {
-            let Some(body) = line["body"].as_object() else { continue };
-            let index = match line["kind"].as_str() {
-                Some("execution") => Index::Executions,
-                Some("trace") => Index::Traces,
-                _ => Index::Spans,
-            };
-            for index in [index, Index::All] {
-                fields.entry(index).or_default().extend(body.keys().cloned());
-            }
+    for document in golden::documents() {
+        for index in [document.index, Index::All] {
+            fields.entry(index).or_default().extend(document.body.keys().cloned());
         }
     }
     fields

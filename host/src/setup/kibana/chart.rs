@@ -279,7 +279,9 @@ fn aggregations(metrics: &[Metric], buckets: &[Bucket]) -> Value {
     for (place, bucket) in buckets.iter().enumerate().rev() {
         let id = metrics.len() + 1 + place;
         let aggregation = match bucket {
-            Bucket::Time => json!({"date_histogram": {"field": "@timestamp", "calendar_interval": "day"}}),
+            Bucket::Time => {
+                json!({"date_histogram": {"field": "@timestamp", "calendar_interval": "day", "min_doc_count": 1}})
+            }
             Bucket::Terms { field, size, order, rest, .. } => {
                 let counts = *order == Order::Count || matches!(metrics, [Metric::Count(_), ..]);
                 let by = if counts { "_count" } else { "1" };
