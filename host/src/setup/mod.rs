@@ -1,3 +1,4 @@
-//! What a run needs outside of Rayline, put there by `rayline setup`.
+//! What a run needs in other programs, put there by `rayline setup`.
 
 pub mod kibana;
+pub mod mapping;

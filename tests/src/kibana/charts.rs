@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use rayline::setup::kibana::chart::{Bucket, Chart, Index, Metric, View};
 use rayline::setup::kibana::dashboard::every_chart;
+use rayline::setup::mapping::{Annotations, EVERY, mapping};
 use serde_json::{Value, json};
 
 use super::counts::{Documents, Group, Groups, durations, groups};
@@ -48,7 +49,9 @@ fn name(index: Index, prefix: &str) -> String {
 }
 
 fn write(server: &Search, index: Index, name: &str, golden: &[Golden]) {
-    server.request("PUT", &format!("/{name}"), json!({"mappings": mappings(index)}).to_string()).ok();
+    let fields = index.kinds().iter().flat_map(|kind| kind.fields());
+    let mappings = mapping(EVERY.iter().copied().chain(fields), Annotations::Stored);
+    server.request("PUT", &format!("/{name}"), json!({"mappings": mappings}).to_string()).ok();
     let mut lines = String::new();
     for document in golden.iter().filter(|document| document.index == index) {
         let action =
@@ -192,8 +195,4 @@ fn percentiles(named: &str, numbers: &[f64], group: &Group) {
 
 fn hits(answer: &Value) -> Vec<&Value> {
     answer["hits"]["hits"].as_array().expect("hits").iter().map(|hit| &hit["_source"]).collect()
-}
-
-fn mappings(_index: Index) -> Value {
-    json!({"dynamic_templates": [{"text": {"match_mapping_type": "string", "unmatch": "*timestamp", "mapping": {"type": "keyword", "ignore_above": 8000}}}]})
 }

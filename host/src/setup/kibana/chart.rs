@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 use super::json::with;
+use crate::setup::mapping;
 
 /// One chart.
 #[derive(Debug)]
@@ -201,14 +202,20 @@ impl Index {
     /// Every one.
     pub const EVERY: [Index; 4] = [Index::Executions, Index::Traces, Index::Spans, Index::All];
 
-    /// Which indices: what stands in a search's path.
-    pub fn pattern(self) -> &'static str {
+    /// The indices of one kind each.
+    pub fn kinds(self) -> &'static [mapping::Index] {
         match self {
-            Index::Executions => "xray-executions-*",
-            Index::Traces => "xray-traces-*",
-            Index::Spans => "xray-spans-*",
-            Index::All => "xray-executions-*,xray-traces-*,xray-spans-*",
+            Index::Executions => &[mapping::Index::Executions],
+            Index::Traces => &[mapping::Index::Traces],
+            Index::Spans => &[mapping::Index::Spans],
+            Index::All => &mapping::Index::ALL,
         }
+    }
+
+    /// What stands in a search's path.
+    pub fn pattern(self) -> String {
+        let patterns: Vec<String> = self.kinds().iter().map(|kind| kind.pattern()).collect();
+        patterns.join(",")
     }
 
     /// The id of its saved object.
