@@ -3,6 +3,7 @@
 
 mod charts;
 mod counts;
+mod fields;
 mod golden;
 mod import;
 mod objects;
