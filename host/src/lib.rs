@@ -12,6 +12,7 @@
 //! - [`run`]: the graph of stages and channels: start, drain, exit code.
 //! - [`data_dir`]: the folder of one host.
 //! - [`api`]: health and metrics.
+//! - [`setup`]: what a run needs outside of Rayline.
 //! - [`cli`]: one file per command.
 
 #![forbid(unsafe_code)]
@@ -29,4 +30,5 @@ pub mod metrics;
 pub mod pipeline;
 pub mod plugin;
 pub mod run;
+pub mod setup;
 pub mod stage;

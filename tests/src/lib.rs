@@ -55,3 +55,7 @@ mod commands;
 /// The pipelines that are shipped, and every command of the README.
 #[cfg(test)]
 mod readme;
+
+/// `rayline setup kibana`: the saved objects, their import, the search behind each chart.
+#[cfg(test)]
+mod kibana;

@@ -14,6 +14,7 @@ pub mod plugin;
 pub mod progress;
 pub mod replay;
 pub mod run;
+pub mod setup;
 pub mod validate;
 
 /// What the process ends with.
@@ -84,6 +85,9 @@ enum Command {
         after_help = "Examples:\n  rayline replay pipelines/replay.toml --from 2026-11-01T00:00:00Z --to 2026-11-02T00:00:00Z --dry-run\n  rayline replay pipelines/replay.toml --account 111122223333 --rate 500"
     )]
     Replay(replay::Args),
+    /// Set up what a pipeline needs in other programs.
+    #[command(subcommand)]
+    Setup(setup::Command),
     /// Show, describe and build plugins.
     #[command(subcommand)]
     Plugin(plugin::Command),
@@ -124,6 +128,7 @@ pub fn main() -> ExitCode {
             Command::Run { pipelines } => run::run(&pipelines).await,
             Command::Validate(args) => validate::validate(&args).await,
             Command::Replay(args) => replay::replay(args).await,
+            Command::Setup(command) => setup::setup(command).await,
             Command::Plugin(command) => plugin::plugin(command),
             Command::DeadLetter(command) => dead_letter::dead_letter(command).await,
             Command::Completion { shell } => {
