@@ -1,7 +1,7 @@
 //! Merges events into the batches that a stage is called with: by bytes, events, time, and `group_by` labels.
 //!
-//! A batch is closed when it is full, when its oldest event has waited for the batch's timeout, when the budget presses,
-//! and when nothing more can come. While all instances are busy, batches that are due stay open and grow.
+//! A batch is closed when it is full, when its oldest event has waited for the batch's timeout, when the budget presses
+//! it, and when nothing more can come. While all instances are busy, batches that are due or pressed stay open and grow.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-use super::budget::Budget;
+use super::budget::{Budget, OpenBatch};
 use super::claim::Claimed;
 use crate::event::Labels;
 use crate::pipeline::Batch;
@@ -32,6 +32,7 @@ struct Group {
     events: Vec<Claimed>,
     bytes: usize,
     due: Instant,
+    open: OpenBatch,
     /// The last label set seen to belong here: most events share theirs with the one before.
     labels: Labels,
 }
@@ -65,7 +66,7 @@ impl Batcher {
                     None => closed = true,
                 },
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
-                Ok(()) = pressure.changed(), if self.ready.is_empty() && !self.open.is_empty() => self.close_oldest(),
+                Ok(()) = pressure.changed() => {}
                 () = output.closed() => return,
             }
         }
@@ -83,18 +84,21 @@ impl Batcher {
             }
             found => found,
         };
-        self.budget.opened(bytes);
         if let Some(group) = at.and_then(|at| self.open.get_mut(at)) {
             group.labels = claimed.event.labels.clone();
+            group.open.add(&claimed);
             group.events.push(claimed);
             group.bytes += bytes;
         } else {
+            let mut open = self.budget.open_batch();
+            open.add(&claimed);
             self.open.push_back(Group {
                 key: self.key(&claimed.event.labels),
                 labels: claimed.event.labels.clone(),
                 bytes,
                 events: vec![claimed],
                 due: Instant::now() + self.config.timeout,
+                open,
             });
         }
     }
@@ -116,26 +120,16 @@ impl Batcher {
 
     fn close_due(&mut self, all: bool) {
         let now = Instant::now();
-        while (all || self.ready.is_empty()) && self.open.front().is_some_and(|group| all || group.due <= now) {
-            self.close_oldest();
+        let is_due = |group: &Group| all || group.due <= now || group.open.is_pressed();
+        while (all || self.ready.is_empty()) && self.open.front().is_some_and(is_due) {
+            self.close(0);
         }
-    }
-
-    fn close_oldest(&mut self) {
-        self.close(0);
     }
 
     fn close(&mut self, at: usize) {
         if let Some(group) = self.open.remove(at) {
-            self.budget.closed(group.bytes);
             self.ready.push_back(group.events);
         }
-    }
-}
-
-impl Drop for Batcher {
-    fn drop(&mut self) {
-        self.budget.closed(self.open.iter().map(|group| group.bytes).sum());
     }
 }
 
@@ -177,7 +171,6 @@ mod tests {
             drop(input);
             batcher.await.unwrap();
         } else {
-            let _ = tokio::time::timeout(Duration::from_secs(10), budget.room()).await;
             tokio::time::sleep(Duration::from_secs(1)).await;
             batcher.abort();
         }
@@ -212,9 +205,14 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn closes_the_oldest_when_the_budget_is_used_up() {
-        let config = config(1000, 100, HOUR, &["account"]);
-        let batches = batches(config, 10, &[("a", 6), ("b", 6)], false).await;
-        assert_eq!(batches[0], [6]);
+    async fn closes_the_oldest_when_open_batches_keep_half_of_the_budget() {
+        // The limit of the budget, and the batches closed though they are neither full nor due.
+        let cases: [(usize, &[&[usize]]); 4] =
+            [(40, &[]), (38, &[&[6, 5]]), (26, &[&[6], &[6]]), (10, &[&[6], &[6], &[5]])];
+        for (limit, expected) in cases {
+            let config = config(1000, 100, HOUR, &["account"]);
+            let closed = batches(config, limit, &[("a", 6), ("b", 6), ("a", 5), ("c", 3)], false).await;
+            assert_eq!(closed, expected, "limit {limit}");
+        }
     }
 }

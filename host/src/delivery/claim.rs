@@ -40,7 +40,8 @@ pub struct Origin {
     pub source: Arc<str>,
     /// As the source gave it. The dead letter keeps it whole.
     pub event: Event,
-    _charge: Arc<Charge>,
+    /// The buffers that it keeps alive.
+    pub charge: Arc<Charge>,
     ticket: Arc<Ticket>,
 }
 
@@ -68,7 +69,7 @@ impl Drop for Ticket {
 impl Claim {
     /// The first claim on a source event.
     pub fn new(source: Arc<str>, event: Event, charge: Arc<Charge>, ticket: Arc<Ticket>) -> Self {
-        Claim(Some(Arc::new(Origin { source, event, _charge: charge, ticket })))
+        Claim(Some(Arc::new(Origin { source, event, charge, ticket })))
     }
 
     /// The event is safe: delivered, dead-lettered, or replaced by events with claims of their own.
