@@ -153,15 +153,20 @@ impl<'a> Pipeline<'a> {
         Ok((used, documents))
     }
 
+    /// As a grant says it.
+    fn place_of(&self, name: &str) -> String {
+        format!("file:{}", self.home.join(name).display())
+    }
+
     fn start(&self) -> Result<Used> {
         let begin = Instant::now();
         let child = Command::new(&self.place.rayline)
             .arg("run")
             .arg(self.home.join("pipeline.toml"))
             .env("RAYLINE_DATA_DIR", self.home.join("data"))
-            .env("RAYLINE_QUEUE", self.home.join("inbox.queue"))
-            .env("RAYLINE_ARCHIVE", self.home.join("archive"))
-            .env("RAYLINE_DOCUMENTS", self.home.join("documents"))
+            .env("RAYLINE_QUEUE", self.place_of("inbox.queue"))
+            .env("RAYLINE_ARCHIVE", self.place_of("archive"))
+            .env("RAYLINE_DOCUMENTS", self.place_of("documents"))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(fs::File::create(self.home.join("log"))?)
