@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use rand::Rng as _;
+use reqwest::Url;
 
 use super::http::{Client, Request};
 use super::objects::Store;
@@ -75,17 +76,27 @@ async fn check_objects(objects: &ObjectsGrant, used: Use) -> Result<String, Stri
     }
 }
 
+/// Each server by itself: in a run, one that cannot be reached is hidden by the others.
 async fn check_http(grant: &HttpGrant) -> Result<String, String> {
+    let mut found = Vec::with_capacity(grant.urls.len());
+    for url in &grant.urls {
+        found.push(check_server(url, &HttpGrant { urls: vec![url.clone()], ..grant.clone() }).await?);
+    }
+    Ok(found.join("; "))
+}
+
+async fn check_server(url: &Url, grant: &HttpGrant) -> Result<String, String> {
     let client = Client::open(grant).await.map_err(|error| error.to_string())?;
     let request =
         Request { method: ::http::Method::GET, path: "/".to_owned(), headers: vec![], body: vec![].into(), gzip: false };
-    let status = client.send(request).await.map_err(|error| error.to_string())?.status;
-    let place = grant.urls.iter().map(|url| url.as_str()).collect::<Vec<_>>().join(", ");
-    match status {
-        401 | 403 => Err(format!("{place}: it answers {status}: correct the grant's `auth`, or what it may do there")),
-        500.. => Err(format!("{place}: it answers {status}: see its own log")),
+    let response = client.send(request).await.map_err(|error| error.to_string())?;
+    match response.status {
+        status @ (401 | 403) => {
+            Err(format!("{url}: it answers {status}: correct the grant's `auth`, or what it may do there"))
+        }
+        status @ 500.. => Err(format!("{url}: it answers {status}: see its own log")),
         // A server need not have anything at `/`.
-        _ => Ok(format!("{place}: reachable")),
+        _ => Ok(format!("{url}: reachable")),
     }
 }
 

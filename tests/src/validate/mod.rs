@@ -5,13 +5,14 @@
 //! - `values`: types, ranges, addresses, `${…}`.
 //! - `graph`: who reads whom.
 //! - `plugins`: components that cannot be used, or not there.
-//! - `grants`, `options`: what a plugin wants of its stage.
+//! - `grants`, `options`: what a plugin wants of its stage; `http`: the grant of a server.
 //! - `whole`: what a valid file becomes; many errors at once; secrets.
 //!
 //! `UPDATE_EXPECT=1 cargo test` rewrites the expected texts.
 
 mod grants;
 mod graph;
+mod http;
 mod keys;
 mod options;
 mod plugins;

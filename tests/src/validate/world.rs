@@ -108,9 +108,13 @@ impl World {
         let mut plugins: BTreeMap<PluginRef, Result<PluginFacts, PluginProblem>> =
             shipped.into_iter().map(|(name, facts)| (PluginRef::Shipped(name.to_owned()), Ok(facts))).collect();
         plugins.insert(file("redact.wasm"), Ok(redact));
+        let search = facts(Kind::Sink, None, &[("http", Capability::Http, true)]);
+        plugins.insert(file("search.wasm"), Ok(search));
         World {
             env: env.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
-            files: BTreeMap::from([(PathBuf::from("/run/secrets/queue"), "file:secret.queue\n".to_owned())]),
+            files: [("queue", "file:secret.queue\n"), ("password", "hunter2\n")]
+                .map(|(name, text)| (Path::new("/run/secrets").join(name), text.to_owned()))
+                .into(),
             plugins,
         }
     }

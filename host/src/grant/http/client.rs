@@ -113,7 +113,11 @@ impl Client {
             }
         }
         let proof = Proof::open(&grant.auth, &grant.urls).await?;
-        Ok(Client(Arc::new(Inner { http, servers: Servers::new(&grant.urls), proof })))
+        Ok(Client::new(http, &grant.urls, proof))
+    }
+
+    pub(super) fn new(http: reqwest::Client, servers: &[Url], proof: Proof) -> Client {
+        Client(Arc::new(Inner { http, servers: Servers::new(servers), proof }))
     }
 
     /// Sends a request and reads the whole answer, of whatever status. A server that cannot be reached is passed over;

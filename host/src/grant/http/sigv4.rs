@@ -45,7 +45,11 @@ impl Signer {
         let provider = config
             .credentials_provider()
             .ok_or_else(|| missing("there are no AWS credentials", "none of the places where they can be is set up"))?;
-        Ok(Signer { service: service.to_owned(), region, provider, held: Mutex::new(None) })
+        Ok(Signer::new(service, &region, provider))
+    }
+
+    pub(super) fn new(service: &str, region: &str, provider: SharedCredentialsProvider) -> Signer {
+        Signer { service: service.to_owned(), region: region.to_owned(), provider, held: Mutex::new(None) }
     }
 
     /// Credentials that are good for some time.
