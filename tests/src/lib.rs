@@ -59,3 +59,7 @@ mod readme;
 /// `rayline setup kibana`: the saved objects, their import, the search behind each chart.
 #[cfg(test)]
 mod kibana;
+
+/// `elasticsearch-sink` against real servers, and one that answers as none does.
+#[cfg(test)]
+mod elasticsearch;

@@ -5,7 +5,8 @@
 //! - [`batcher`]: merges events into the batches that a stage is called with.
 //! - [`crew`]: the workers of a stage; a closed batch goes to one that is free.
 //! - [`concurrency`], [`gate`]: how many calls of a stage may be in flight, by how the last ones went.
-//! - [`worker`]: calls one instance of a transform or sink: retry, the search for poison, outcomes.
+//! - [`worker`]: calls one instance of a transform or sink: retry, the search for poison.
+//! - [`exits`]: what becomes of its events.
 //! - [`source`]: reads one instance of a source and settles its tickets.
 //! - [`breaker`]: pauses a stage that finds nearly everything bad.
 //! - [`checkpoint`]: where a source goes on after a restart.
@@ -23,6 +24,7 @@ pub mod claim;
 pub mod concurrency;
 pub mod crew;
 pub mod dead_letter;
+pub mod exits;
 pub mod gate;
 pub mod source;
 pub mod worker;

@@ -82,10 +82,10 @@ pub fn read(response: &Response, documents: usize) -> Answer<'_> {
     }
 }
 
-/// How long the server asks to wait. A date instead of seconds is not read: the host's own backoff serves.
+/// How long the server asks to wait. Of no time at all, and of a date instead of seconds, the host's own backoff is better.
 pub fn retry_after(response: &Response) -> Option<Duration> {
     let (_, seconds) = response.headers.iter().find(|(name, _)| name == "retry-after")?;
-    seconds.trim().parse().ok().map(Duration::from_secs)
+    seconds.trim().parse().ok().filter(|seconds| *seconds > 0).map(Duration::from_secs)
 }
 
 /// Why a bulk was refused: the server's exception, or whatever a proxy or service before it says.

@@ -29,9 +29,14 @@ use crate::verdict::Verdict;
 
 const HTTP: &str = "http";
 
+/// So many answers one after the other in which an index is not there, and it is not for the next bulk to make it.
+const NO_INDEX_ANSWERS: u32 = 3;
+
 /// The stage.
 pub struct ElasticsearchSink {
     indexes: Indexes,
+    /// The last answers in which an index was not there.
+    no_index: u32,
 }
 
 /// Options of `elasticsearch-sink`.
@@ -63,7 +68,7 @@ impl Sink for ElasticsearchSink {
 
     /// Asks the server nothing: one that is away now is no reason not to start.
     fn open(options: Options, _: &Context) -> Result<Self, Failure> {
-        Ok(Self { indexes: Indexes::new(options.index_prefix) })
+        Ok(Self { indexes: Indexes::new(options.index_prefix), no_index: 0 })
     }
 
     fn write(&mut self, batch: &Batch, out: &mut Exceptions) -> Result<(), Failure> {
@@ -112,14 +117,21 @@ impl ElasticsearchSink {
         let after = retry_after(&response);
         match answer::read(&response, events.len()) {
             Answer::Items(items) => {
+                let mut no_index = false;
                 for (event, item) in events.iter().zip(items) {
                     match verdict::of(item.status, &item.error) {
                         Verdict::Done => {}
                         Verdict::Later => out.retry(event, item.reason(), after),
                         Verdict::Rejected | Verdict::TooLarge => out.reject(event, item.reason()),
+                        Verdict::NoIndex if self.no_index + 1 < NO_INDEX_ANSWERS => {
+                            no_index = true;
+                            out.retry(event, item.reason(), after);
+                        }
+                        Verdict::NoIndex => return Err(misconfigured(verdict::NO_INDEX, &item.reason())),
                         Verdict::Misconfigured(advice) => return Err(misconfigured(advice, &item.reason())),
                     }
                 }
+                self.no_index = if no_index { self.no_index + 1 } else { 0 };
                 Ok(Posted::Judged)
             }
             Answer::Incomplete(reason) => Ok(all_later(events, &reason, after, out)),
@@ -136,7 +148,7 @@ impl ElasticsearchSink {
                 }
                 (Verdict::Later, _) => Ok(all_later(events, &refused.reason(), after, out)),
                 (Verdict::Misconfigured(advice), _) => Err(misconfigured(advice, &refused.reason())),
-                (Verdict::Done | Verdict::Rejected, _) => {
+                (Verdict::Done | Verdict::Rejected | Verdict::NoIndex, _) => {
                     let advice = "it does not answer as Elasticsearch or OpenSearch do: look at `grants.http.urls`";
                     Err(misconfigured(advice, &refused.reason()))
                 }

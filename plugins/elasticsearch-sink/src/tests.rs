@@ -231,6 +231,19 @@ fn what_only_a_person_can_mend_stops_the_pipeline_with_advice() {
 }
 
 #[test]
+fn an_index_that_is_not_there_is_asked_for_three_times() {
+    let gone = json!({ "items": [{ "index": item(404, "index_not_found_exception", "no such index [i]") }] });
+    let there = json!({ "items": [{ "index": { "status": 201 } }] });
+    let answers = RefCell::new([&gone, &gone, &there, &gone, &gone, &gone].map(Value::to_string).into_iter());
+    testing::http::serve(HTTP, move |_| response(200, answers.borrow_mut().next().unwrap()));
+    let mut sink = testing::open_sink::<ElasticsearchSink>("{}").unwrap();
+    for expected in [1, 1, 0, 1, 1] {
+        assert_eq!(sink.write(&[span("a")]).unwrap().len(), expected);
+    }
+    assert!(advice(&sink.write(&[span("a")])).contains("action.auto_create_index"));
+}
+
+#[test]
 fn an_answer_that_is_none_is_asked_for_again() {
     let whole = r#"{"items":[{"index":{"status":201}}]}"#;
     for (status, body) in [
@@ -265,7 +278,9 @@ fn an_answer_that_is_none_is_asked_for_again() {
 
 #[test]
 fn the_wait_that_a_server_asks_for_is_kept() {
-    for (header, expected) in [("7", Some(7000)), (" 0 ", Some(0)), ("Wed, 21 Oct 2026 07:28:00 GMT", None)] {
+    for (header, expected) in
+        [("7", Some(7000)), (" 1 ", Some(1000)), ("0", None), ("Wed, 21 Oct 2026 07:28:00 GMT", None)]
+    {
         let headers = vec![("retry-after".to_owned(), header.to_owned())];
         let answer = Response { status: 429, headers, body: Vec::new() };
         let (written, _) = write(&spans(2), move |_| Ok(answer.clone()));

@@ -16,9 +16,15 @@ pub enum Verdict {
     Rejected,
     /// The server takes no body of this size.
     TooLarge,
+    /// Its index is not there. Either it was deleted while the bulk was on its way, and the next bulk makes it again, or
+    /// the server may not make it: some say no more than this in both cases.
+    NoIndex,
     /// Nothing will pass until a person has done this.
     Misconfigured(&'static str),
 }
+
+/// What to do about a server that does not make the month's index.
+pub const NO_INDEX: &str = "the server does not create the month's index: let its setting `action.auto_create_index` allow it, and run `rayline setup elasticsearch`";
 
 /// By the HTTP status and the exception that explains it.
 pub fn of(status: u16, error: &Cause<'_>) -> Verdict {
@@ -32,10 +38,10 @@ pub fn of(status: u16, error: &Cause<'_>) -> Verdict {
         403 => Verdict::Misconfigured(
             "the server does not allow this: look at `grants.http.auth`, and let its user write to and create the indexes",
         ),
-        404 if error.kind == "index_not_found_exception" && !is_forbidden_to_create(&error.reason) => Verdict::Later,
-        404 if error.kind == "index_not_found_exception" => Verdict::Misconfigured(
-            "the server may not create the month's index: let `action.auto_create_index` allow it, and run `rayline setup elasticsearch`",
-        ),
+        404 if error.kind == "index_not_found_exception" && is_forbidden_to_create(&error.reason) => {
+            Verdict::Misconfigured(NO_INDEX)
+        }
+        404 if error.kind == "index_not_found_exception" => Verdict::NoIndex,
         408 | 429 | 500..=599 => Verdict::Later,
         _ => Verdict::Rejected,
     }
@@ -48,9 +54,8 @@ fn blocked(reason: &str) -> Verdict {
     if set_on_the_index.iter().any(|block| reason.contains(block)) { Verdict::Rejected } else { Verdict::Later }
 }
 
-/// Else the index was deleted while the bulk was on its way: the next bulk makes it again.
 fn is_forbidden_to_create(reason: &str) -> bool {
-    ["auto_create_index", "auto-create", "auto creation"].iter().any(|text| reason.contains(text))
+    ["auto_create_index", "auto creation"].iter().any(|text| reason.contains(text))
 }
 
 /// The text without line breaks, and not longer than a log line should be.
