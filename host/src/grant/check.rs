@@ -75,8 +75,13 @@ async fn check_objects(objects: &ObjectsGrant, used: Use) -> Result<String, Stri
 
 async fn check_http(grant: &HttpGrant) -> Result<String, String> {
     let client = Client::open(grant).await.map_err(|error| error.to_string())?;
-    let request =
-        Request { method: ::http::Method::GET, path: "/".to_owned(), headers: vec![], body: vec![].into(), gzip: false };
+    let request = Request {
+        method: ::http::Method::GET,
+        path: "/".to_owned(),
+        headers: vec![],
+        body: vec![].into(),
+        gzip: false,
+    };
     let status = client.send(request).await.map_err(|error| error.to_string())?.status;
     let place = grant.urls.iter().map(|url| url.as_str()).collect::<Vec<_>>().join(", ");
     match status {
