@@ -48,6 +48,10 @@ mod replay;
 #[cfg(test)]
 mod letters;
 
+/// Objects on S3: archive and replay, dead letters, credentials, errors, what `validate` finds.
+#[cfg(test)]
+mod buckets;
+
 /// The other commands, signals, exit codes, logs, metrics.
 #[cfg(test)]
 mod commands;

@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::time::Duration;
 
-use rand::Rng as _;
 use reqwest::Url;
 
 use super::http::{Client, Request};
@@ -62,7 +61,7 @@ async fn check_objects(objects: &ObjectsGrant, used: Use) -> Result<String, Stri
             Ok(format!("{objects}: {found}"))
         }
         Use::Write => {
-            let key = format!("rayline-validate-{:016x}", rand::rng().next_u64());
+            let key = format!("rayline-validate-{:016x}", rand::random::<u64>());
             store
                 .put(&key, b"a check whether this can be written".to_vec())
                 .await

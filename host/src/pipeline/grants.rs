@@ -40,6 +40,7 @@ impl Grant {
         match self {
             Grant::Queue(_) => Capability::Queue,
             Grant::Objects(_) => Capability::Objects,
+            Grant::Http(_) => Capability::Http,
             Grant::Console => Capability::Console,
         }
     }
@@ -49,6 +50,7 @@ impl Grant {
         match self {
             Grant::Queue(_) | Grant::Console => true,
             Grant::Objects(objects) => matches!(objects, ObjectsGrant::Folder(_)),
+            Grant::Http(_) => false,
         }
     }
 }

@@ -216,7 +216,7 @@ fn what_is_written_is_encrypted_and_signed_by_the_role() {
     on_s3(world.rayline(&["run", "archive.toml"]), &recorder.url).succeeds();
     let heads = recorder.heads();
     let [head] = heads.as_slice() else { panic!("one object: {heads:?}") };
-    assert!(head.starts_with("put /bucket/raw/account=unknown/"), "{head}");
+    assert!(head.starts_with("put /bucket/raw/account%3dunknown/"), "{head}");
     assert!(head.contains("\r\nx-amz-server-side-encryption: aws:kms\r\n"), "{head}");
     assert!(head.contains("\r\nx-amz-server-side-encryption-aws-kms-key-id: alias/logs\r\n"), "{head}");
     assert!(head.contains("\r\nx-amz-security-token: ") && head.contains("credential=asia"), "{head}");

@@ -52,8 +52,8 @@ impl StoreError {
             (None, _) if text.contains("Received redirect") => Some("PermanentRedirect"),
             (code, _) => code,
         };
+        let message = between(&text, "<Message>", "</Message>").unwrap_or("no reason given");
         if let Some((code, advice)) = code.and_then(advice) {
-            let message = between(&text, "<Message>", "</Message>").unwrap_or("no reason given");
             return StoreError::Refused(format!("{code} ({message}): {advice}"));
         }
         match error {
@@ -64,7 +64,7 @@ impl StoreError {
             object_store::Error::InvalidPath { source } => StoreError::Permanent(format!(
                 "the store holds an object whose key cannot be read: {source}; rename it, or grant a prefix without it"
             )),
-            _ => StoreError::Failed(text),
+            _ => StoreError::Failed(code.map_or_else(|| text.clone(), |code| format!("{code} ({message})"))),
         }
     }
 
@@ -111,8 +111,8 @@ mod tests {
             ),
             (denied(answer("403 Forbidden", "AccessDenied")), "Refused(\"s3://b: AccessDenied (why): allow this host"),
             (denied(String::new()), "Refused(\"s3://b: AccessDenied (no reason given): allow this host"),
-            (denied(answer("403 Forbidden", "ExpiredToken")), "Failed(\"s3://b: "),
-            (generic(answer("503 Service Unavailable", "SlowDown")), "Failed(\"s3://b: "),
+            (denied(answer("403 Forbidden", "ExpiredToken")), "Failed(\"s3://b: ExpiredToken (why)"),
+            (generic(answer("503 Service Unavailable", "SlowDown")), "Failed(\"s3://b: SlowDown (why)"),
             (
                 generic(answer("301 Moved Permanently", "PermanentRedirect")),
                 "Refused(\"s3://b: PermanentRedirect (why): the",
@@ -125,7 +125,7 @@ mod tests {
                 generic(answer("400 Bad Request", "KMS.DisabledException")),
                 "Refused(\"s3://b: KMS.DisabledException (why): ",
             ),
-            (generic("connection refused".to_owned()), "Failed(\"s3://b: "),
+            (generic("connection refused".to_owned()), "Failed(\"s3://b: Generic S3 error: connection refused"),
         ];
         for (error, expected) in cases {
             let shown = format!("{:?}", StoreError::new("k", error).at("s3://b"));
