@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use expect_test::expect;
-use rayline::pipeline::{Aws, Grant, Kind, ObjectsGrant, PluginRef, QueueGrant, S3Grant, render};
+use rayline::pipeline::{Aws, FileQueueGrant, Grant, Kind, ObjectsGrant, PluginRef, QueueGrant, S3Grant, render};
 use serde_json::json;
 
 use super::world::{World, file};
@@ -39,11 +39,11 @@ fn defaults() {
     assert_eq!(sink.retry.max_attempts, None);
     assert_eq!((sink.limits.memory_bytes, sink.limits.call), (536_870_912, Duration::from_secs(30)));
     assert_eq!(sink.options, json!({}));
-    let queue = QueueGrant {
+    let queue = QueueGrant::File(FileQueueGrant {
         path: PathBuf::from("pipelines/inbox.queue"),
         visibility: Duration::from_secs(30),
         max_hold: Duration::from_secs(43_200),
-    };
+    });
     assert_eq!(source.grants["queue"], Grant::Queue(queue));
     assert_eq!(sink.grants["objects"], Grant::Objects(ObjectsGrant::Folder(PathBuf::from("pipelines/documents"))));
 }
@@ -88,11 +88,11 @@ fn every_key() {
     let names: Vec<&str> = pipeline.stages.iter().map(|stage| stage.name.as_str()).collect();
     assert_eq!(names, ["inbox", "redact", "out", "console"]);
     let [source, redact, out, console] = pipeline.stages.as_slice() else { panic!("four stages") };
-    let queue = QueueGrant {
+    let queue = QueueGrant::File(FileQueueGrant {
         path: PathBuf::from("/q/inbox"),
         visibility: Duration::from_millis(500),
         max_hold: Duration::from_secs(60),
-    };
+    });
     assert_eq!(source.grants["queue"], Grant::Queue(queue));
     assert_eq!(redact.plugin, file("redact.wasm"));
     assert_eq!((redact.instances.min, redact.instances.max), (3, 3));
@@ -170,7 +170,7 @@ grants.objects"#;
     assert_eq!(sink.options, json!({"rate": 500, "follow": true, "from": "2026-01-31", "fields": fields}));
     assert_eq!(sink.instances.min, 3);
     assert_eq!((sink.batch.max_events, sink.batch.timeout), (500, Duration::from_millis(500)));
-    let Grant::Queue(queue) = &pipeline.stages[0].grants["queue"] else { panic!("a queue") };
+    let Grant::Queue(QueueGrant::File(queue)) = &pipeline.stages[0].grants["queue"] else { panic!("a queue") };
     assert_eq!(queue.path, Path::new("pipelines/secret.queue"));
 }
 
