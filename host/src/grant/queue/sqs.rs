@@ -262,19 +262,11 @@ impl Inner {
 
     async fn delete(&self, handles: &[u64]) -> Result<Vec<ItemError>, QueueError> {
         let held = self.state().holding.held(handles);
-        let deleted: Vec<(Held, Option<Failure>)> = stream::iter(held.chunks(BATCH).map(<[Held]>::to_vec))
-            .map(async |batch| {
-                let receipts: Vec<String> = batch.iter().map(|held| held.receipt.clone()).collect();
-                let mut failed: HashMap<usize, Failure> = self.client.delete(&receipts).await.into_iter().collect();
-                batch.into_iter().enumerate().map(|(place, held)| (held, failed.remove(&place))).collect::<Vec<_>>()
-            })
-            .buffer_unordered(AT_ONCE)
-            .flat_map(stream::iter)
-            .collect()
-            .await;
+        let calls: Vec<_> = held.chunks(BATCH).map(|batch| self.delete_batch(batch.to_vec())).collect();
+        let deleted: Vec<Vec<(Held, Option<Failure>)>> = stream::iter(calls).buffer_unordered(AT_ONCE).collect().await;
         let (mut refused, mut errors) = (None, Vec::new());
         let holding = &mut self.state().holding;
-        for (held, failure) in deleted {
+        for (held, failure) in deleted.into_iter().flatten() {
             // What failed for the time being stays held, so that it can be tried again.
             let Some(failure) = failure else {
                 holding.remove(held.handle);
@@ -296,6 +288,12 @@ impl Inner {
             errors.extend(index.and_then(|index| u32::try_from(index).ok()).map(|index| ItemError { index, error }));
         }
         refused.map_or(Ok(errors), |failure| Err(self.client.error(failure)))
+    }
+
+    async fn delete_batch(&self, batch: Vec<Held>) -> Vec<(Held, Option<Failure>)> {
+        let receipts = batch.iter().map(|held| held.receipt.clone()).collect();
+        let mut failed: HashMap<usize, Failure> = self.client.delete(receipts).await.into_iter().collect();
+        batch.into_iter().enumerate().map(|(place, held)| (held, failed.remove(&place))).collect()
     }
 
     async fn depth(&self) -> Result<Backlog, QueueError> {

@@ -109,7 +109,7 @@ impl ClaimCheck {
             Ok(content) => Payload::Fetched(content),
             Err(StoreError::NotFound(_)) => Payload::Unresolved("its payload is not in the bucket any more".to_owned()),
             Err(StoreError::Permanent(reason)) => Payload::Unresolved(reason),
-            Err(StoreError::Failed(reason)) => Payload::Later(reason),
+            Err(StoreError::Refused(reason) | StoreError::Failed(reason)) => Payload::Later(reason),
         }
     }
 }

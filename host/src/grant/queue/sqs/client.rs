@@ -73,45 +73,51 @@ impl Client {
     }
 
     /// Deletes at most ten messages; returns those that failed.
-    pub(super) async fn delete(&self, receipts: &[String]) -> Vec<(usize, Failure)> {
-        each(receipts, async |batch| {
-            let entries = batch.iter().map(|(index, receipt)| {
-                DeleteMessageBatchRequestEntry::builder().id(index.to_string()).receipt_handle(*receipt).build()
-            });
-            let entries = entries.collect::<Result<Vec<_>, BuildError>>()?;
-            let call = self.sdk.delete_message_batch().queue_url(&self.url).set_entries(Some(entries));
-            Ok(call.send().await?.failed)
+    pub(super) async fn delete(&self, receipts: Vec<String>) -> Vec<(usize, Failure)> {
+        each(receipts, |batch| {
+            let call = self.sdk.delete_message_batch().queue_url(&self.url);
+            async move {
+                let entry = |(index, receipt): (usize, String)| {
+                    DeleteMessageBatchRequestEntry::builder().id(index.to_string()).receipt_handle(receipt).build()
+                };
+                let entries = batch.into_iter().map(entry).collect::<Result<Vec<_>, BuildError>>()?;
+                Ok(call.set_entries(Some(entries)).send().await?.failed)
+            }
         })
         .await
     }
 
     /// Makes at most ten messages visible in so many seconds; returns those that failed.
-    pub(super) async fn change_visibility(&self, receipts: &[(String, u64)]) -> Vec<(usize, Failure)> {
-        each(receipts, async |batch| {
-            let entries = batch.iter().map(|(index, (receipt, secs))| {
-                ChangeMessageVisibilityBatchRequestEntry::builder()
-                    .id(index.to_string())
-                    .receipt_handle(receipt)
-                    .visibility_timeout(whole(*secs))
-                    .build()
-            });
-            let entries = entries.collect::<Result<Vec<_>, BuildError>>()?;
-            let call = self.sdk.change_message_visibility_batch().queue_url(&self.url).set_entries(Some(entries));
-            Ok(call.send().await?.failed)
+    pub(super) async fn change_visibility(&self, receipts: Vec<(String, u64)>) -> Vec<(usize, Failure)> {
+        each(receipts, |batch| {
+            let call = self.sdk.change_message_visibility_batch().queue_url(&self.url);
+            async move {
+                let entry = |(index, (receipt, secs)): (usize, (String, u64))| {
+                    ChangeMessageVisibilityBatchRequestEntry::builder()
+                        .id(index.to_string())
+                        .receipt_handle(receipt)
+                        .visibility_timeout(whole(secs))
+                        .build()
+                };
+                let entries = batch.into_iter().map(entry).collect::<Result<Vec<_>, BuildError>>()?;
+                Ok(call.set_entries(Some(entries)).send().await?.failed)
+            }
         })
         .await
     }
 
     /// Sends at most ten messages; returns those that failed.
-    pub(super) async fn send(&self, messages: &[SendMessageBatchRequestEntry]) -> Vec<(usize, Failure)> {
-        each(messages, async |batch| {
-            let entries = batch.iter().map(|(index, message)| {
-                let mut message = (*message).clone();
-                message.id = index.to_string();
-                message
-            });
-            let call = self.sdk.send_message_batch().queue_url(&self.url).set_entries(Some(entries.collect()));
-            Ok(call.send().await?.failed)
+    pub(super) async fn send(&self, messages: Vec<SendMessageBatchRequestEntry>) -> Vec<(usize, Failure)> {
+        each(messages, |batch| {
+            let call = self.sdk.send_message_batch().queue_url(&self.url);
+            async move {
+                let entry = |(index, mut message): (usize, SendMessageBatchRequestEntry)| {
+                    message.id = index.to_string();
+                    message
+                };
+                let entries = batch.into_iter().map(entry).collect();
+                Ok(call.set_entries(Some(entries)).send().await?.failed)
+            }
         })
         .await
     }
@@ -131,24 +137,24 @@ impl Client {
 
 /// Makes a call for some entries with their indices; returns those that failed. An entry that failed for the time being is
 /// tried again, a few times; a batch that is refused because of one of its entries is sent entry by entry.
-async fn each<T>(
-    entries: &[T],
-    call: impl AsyncFn(&[(usize, &T)]) -> Result<Vec<BatchResultErrorEntry>, Failure>,
-) -> Vec<(usize, Failure)> {
+async fn each<T: Clone, F>(entries: Vec<T>, call: impl Fn(Vec<(usize, T)>) -> F) -> Vec<(usize, Failure)>
+where
+    F: Future<Output = Result<Vec<BatchResultErrorEntry>, Failure>>,
+{
     let mut failed: Vec<(usize, Failure)> = Vec::new();
-    let mut batches: Vec<Vec<(usize, &T)>> = vec![entries.iter().enumerate().collect()];
+    let mut batches: Vec<Vec<(usize, T)>> = vec![entries.into_iter().enumerate().collect()];
     let mut waits = AGAIN.into_iter();
     while !batches.is_empty() {
         let mut again = Vec::new();
         for batch in std::mem::take(&mut batches) {
-            match call(&batch).await {
+            match call(batch.clone()).await {
                 Ok(errors) => {
                     for error in errors {
                         let failure = Failure::of_entry(&error);
                         let entry = batch.iter().find(|(index, _)| error.id() == index.to_string());
                         match entry {
                             Some(entry) if failure.kind == FailureKind::Temporary && waits.len() > 0 => {
-                                again.push(*entry);
+                                again.push(entry.clone());
                             }
                             entry => failed.extend(entry.map(|(index, _)| (*index, failure))),
                         }
@@ -191,14 +197,14 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn entries_that_failed_for_the_time_being_are_tried_again_alone() {
         let calls = RefCell::new(Vec::new());
-        let failed = each(&["a", "b", "c"], async |batch| {
-            calls.borrow_mut().push(batch.iter().map(|(_, entry)| **entry).collect::<String>());
-            let errors = batch.iter().filter_map(|(index, entry)| match **entry {
+        let failed = each(vec!["a", "b", "c"], |batch| {
+            calls.borrow_mut().push(batch.iter().map(|(_, entry)| *entry).collect::<String>());
+            let errors = batch.iter().filter_map(|(index, entry)| match *entry {
                 "a" if calls.borrow().len() == 1 => Some(entry_error(*index, "InternalError", false)),
                 "b" => Some(entry_error(*index, "InvalidMessageContents", true)),
                 _ => None,
             });
-            Ok(errors.collect())
+            std::future::ready(Ok(errors.collect()))
         })
         .await;
         assert_eq!(calls.into_inner(), ["abc", "a"]);
@@ -207,8 +213,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_batch_refused_for_one_entry_is_sent_entry_by_entry() {
-        let failed = each(&["good", "bad", "good"], async |batch| {
-            if batch.iter().any(|(_, entry)| **entry == "bad") { Err(Failure::invalid("bad")) } else { Ok(Vec::new()) }
+        let failed = each(vec!["good", "bad", "good"], |batch| {
+            let is_bad = batch.iter().any(|(_, entry)| *entry == "bad");
+            std::future::ready(if is_bad { Err(Failure::invalid("bad")) } else { Ok(Vec::new()) })
         })
         .await;
         assert_eq!(indices(&failed), [1]);

@@ -60,27 +60,23 @@ const PACKED: &[u8] = b"H4sI";
 impl Sender {
     /// Sends messages whose layout [`outgoing::check`] accepted. Returns those that failed.
     pub(super) async fn send(&self, client: &Client, messages: &Outgoing) -> Result<Vec<ItemError>, QueueError> {
-        let prepared: Vec<(u32, Result<Prepared, Failure>)> = stream::iter(outgoing::iter(messages))
-            .map(async |(index, attrs, body)| (index, self.prepare(index, attrs, body).await))
-            .buffered(AT_ONCE)
-            .collect()
-            .await;
+        let preparing: Vec<_> =
+            outgoing::iter(messages).map(|(index, attrs, body)| self.prepare(index, attrs, body)).collect();
+        let prepared: Vec<Result<Prepared, (u32, Failure)>> = stream::iter(preparing).buffered(AT_ONCE).collect().await;
         let mut failed: Vec<(u32, Failure)> = Vec::new();
         let mut ready = Vec::new();
-        for (index, prepared) in prepared {
+        for prepared in prepared {
             match prepared {
                 Ok(prepared) => ready.push(prepared),
-                Err(failure) => failed.push((index, failure)),
+                Err(error) => failed.push(error),
             }
         }
         // Batches of a FIFO queue go one after the other, for the order.
         let at_once = if self.kind == Kind::Standard { AT_ONCE } else { 1 };
-        let batches = stream::iter(batches(ready, self.max_bytes.max(BATCH_BYTES)));
-        let mut sent = batches.map(|batch| send_batch(client, batch)).buffered(at_once);
-        while let Some(errors) = sent.next().await {
-            failed.extend(errors);
-        }
-        drop(sent);
+        let batches = batches(ready, self.max_bytes.max(BATCH_BYTES));
+        let sending: Vec<_> = batches.into_iter().map(|batch| send_batch(client, batch)).collect();
+        let errors: Vec<Vec<(u32, Failure)>> = stream::iter(sending).buffered(at_once).collect().await;
+        failed.extend(errors.into_iter().flatten());
         if let Some((_, failure)) = failed.iter().find(|(_, failure)| failure.kind == FailureKind::Refused) {
             return Err(client.error(failure.clone()));
         }
@@ -90,7 +86,14 @@ impl Sender {
         Ok(failed.into_iter().map(|(index, failure)| ItemError { index, error: failure.for_guest() }).collect())
     }
 
-    async fn prepare(&self, index: u32, attrs: &str, body: &[u8]) -> Result<Prepared, Failure> {
+    /// With its index, whatever comes of it.
+    async fn prepare(&self, index: u32, attrs: &str, body: &[u8]) -> Result<Prepared, (u32, Failure)> {
+        let prepared = self.entry(attrs, body).await;
+        prepared.map(|(entry, bytes)| Prepared { index, entry, bytes }).map_err(|failure| (index, failure))
+    }
+
+    /// The message as SQS wants it, and its size.
+    async fn entry(&self, attrs: &str, body: &[u8]) -> Result<(SendMessageBatchRequestEntry, usize), Failure> {
         let sending = Sending::parse(attrs).map_err(Failure::invalid)?;
         let mut attributes = attributes(&sending)?;
         let of_attributes = |attributes: &[(String, MessageAttributeValue)]| -> usize {
@@ -116,7 +119,7 @@ impl Sender {
             }
         };
         let bytes = text.len() + of_attributes(&attributes);
-        let mut entry = SendMessageBatchRequestEntry::builder().id(index.to_string()).message_body(text);
+        let mut entry = SendMessageBatchRequestEntry::builder().id("0").message_body(text);
         for (name, value) in attributes {
             entry = entry.message_attributes(name, value);
         }
@@ -129,14 +132,14 @@ impl Sender {
                 .message_group_id(sending.group_id.unwrap_or_else(|| GROUP.to_owned()))
                 .set_message_deduplication_id(deduplication_id);
         }
-        Ok(Prepared { index, entry: entry.build()?, bytes })
+        Ok((entry.build()?, bytes))
     }
 }
 
 async fn send_batch(client: &Client, batch: Vec<Prepared>) -> Vec<(u32, Failure)> {
     let (indices, entries): (Vec<u32>, Vec<SendMessageBatchRequestEntry>) =
         batch.into_iter().map(|prepared| (prepared.index, prepared.entry)).unzip();
-    let failed = client.send(&entries).await;
+    let failed = client.send(entries).await;
     failed.into_iter().filter_map(|(place, failure)| Some((*indices.get(place)?, failure))).collect()
 }
 
@@ -220,8 +223,7 @@ mod tests {
     }
 
     async fn sent(sender: &Sender, attrs: &str, body: &[u8]) -> Result<SendMessageBatchRequestEntry, String> {
-        let prepared = sender.prepare(0, attrs, body).await;
-        prepared.map(|prepared| prepared.entry).map_err(|failure| failure.reason)
+        sender.entry(attrs, body).await.map(|(entry, _)| entry).map_err(|failure| failure.reason)
     }
 
     #[tokio::test]

@@ -100,16 +100,12 @@ impl Inner {
             };
             received.into_iter().filter_map(take).collect()
         };
-        let mut resolved = stream::iter(fresh)
-            .map(async |(handle, group, message)| {
-                let body = message.body.as_deref().unwrap_or_default();
-                let payload = claim_check::resolve(self.sender.claim_check.as_ref(), body).await;
-                (handle, group, message, payload)
-            })
-            .buffered(BATCH);
+        let resolving: Vec<_> = fresh.into_iter().map(|fresh| self.resolve(fresh)).collect();
+        let resolved: Vec<(u64, Option<String>, Message, Payload)> =
+            stream::iter(resolving).buffered(BATCH).collect().await;
         let (mut ready, mut later) = (Vec::new(), Vec::new());
         let mut later_groups = BTreeSet::new();
-        while let Some((handle, group, mut message, payload)) = resolved.next().await {
+        for (handle, group, mut message, payload) in resolved {
             if group.as_ref().is_some_and(|group| later_groups.contains(group)) {
                 later.push(handle);
                 continue;
@@ -130,9 +126,17 @@ impl Inner {
             let attrs = received::attrs(&message, &self.accounts, is_fetched, unresolved);
             ready.push(Ready { handle, group, attrs, body });
         }
-        drop(resolved);
         self.give_back(&later, LATER_SECS).await;
         ready
+    }
+
+    async fn resolve(
+        &self,
+        (handle, group, message): (u64, Option<String>, Message),
+    ) -> (u64, Option<String>, Message, Payload) {
+        let body = message.body.as_deref().unwrap_or_default();
+        let payload = claim_check::resolve(self.sender.claim_check.as_ref(), body).await;
+        (handle, group, message, payload)
     }
 
     /// Makes messages visible and forgets them, the latest first: so no message of a group is there before an earlier one.
@@ -175,13 +179,13 @@ impl Inner {
         for batch in overdue.chunks(BATCH) {
             self.change_visibility(batch, 0).await;
         }
-        let batches = due.chunks(BATCH).map(<[(Held, u64)]>::to_vec);
-        stream::iter(batches).for_each_concurrent(AT_ONCE, |batch| self.renew(batch, now)).await;
+        let renewing: Vec<_> = due.chunks(BATCH).map(|batch| self.renew(batch, now)).collect();
+        stream::iter(renewing).buffer_unordered(AT_ONCE).collect::<Vec<()>>().await;
     }
 
-    async fn renew(&self, batch: Vec<(Held, u64)>, now: Instant) {
+    async fn renew(&self, batch: &[(Held, u64)], now: Instant) {
         let receipts: Vec<(String, u64)> = batch.iter().map(|(held, secs)| (held.receipt.clone(), *secs)).collect();
-        let failed = self.client.change_visibility(&receipts).await;
+        let failed = self.client.change_visibility(receipts).await;
         if let Some((_, failure)) = failed.first() {
             tracing::warn!(messages = failed.len(), "messages that this host holds may come twice: {failure}");
         }
@@ -199,7 +203,7 @@ impl Inner {
     /// What fails comes again when its time is over.
     async fn change_visibility(&self, batch: &[Held], secs: u64) {
         let receipts: Vec<(String, u64)> = batch.iter().map(|held| (held.receipt.clone(), secs)).collect();
-        let failed = self.client.change_visibility(&receipts).await;
+        let failed = self.client.change_visibility(receipts).await;
         if let Some((_, failure)) = failed.iter().find(|(_, failure)| failure.kind != FailureKind::Invalid) {
             tracing::warn!(messages = failed.len(), "messages were not given back at once: {failure}");
         }
