@@ -49,8 +49,10 @@ impl Grant {
     /// Whether it is on this machine only.
     pub fn is_local(&self) -> bool {
         match self {
-            Grant::Queue(_) | Grant::Console => true,
+            Grant::Queue(queue) => matches!(queue, QueueGrant::File(_)),
             Grant::Objects(objects) => matches!(objects, ObjectsGrant::Folder(_)),
+            Grant::Http(_) => false,
+            Grant::Console => true,
         }
     }
 }
@@ -169,6 +171,7 @@ fn schemes(capability: Capability) -> &'static str {
     match capability {
         Capability::Objects => "`s3:` and `file:`",
         Capability::Queue => "`https:` and `file:`",
+        Capability::Http => "`https:` and `http:`",
         Capability::Console => "`stdout`",
     }
 }

@@ -76,6 +76,15 @@ struct State {
     prefetch: Prefetch,
 }
 
+/// What a queue says of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The largest message, with its attributes: `MaximumMessageSize`.
+    pub max_bytes: usize,
+    /// How long a received message stays invisible without being renewed: the grant's, else `VisibilityTimeout`.
+    pub visibility: Duration,
+}
+
 /// How old a depth may be that metrics show.
 const RECENT: Duration = Duration::from_secs(15);
 
@@ -110,6 +119,11 @@ impl Sqs {
         let poller = handle.spawn(upkeep::poll(inner.clone()));
         let keeper = Some(handle.spawn(upkeep::keep(inner.clone(), released)));
         Ok(Sqs(Arc::new(Shared { inner, releases: Some(releases), poller, keeper, runtime })))
+    }
+
+    /// The limits that it keeps to.
+    pub fn limits(&self) -> Limits {
+        Limits { max_bytes: self.0.inner.sender.max_bytes, visibility: self.0.inner.visibility }
     }
 
     pub(super) async fn receive(
