@@ -42,6 +42,7 @@ impl Grant {
         match self {
             Grant::Queue(_) => Capability::Queue,
             Grant::Objects(_) => Capability::Objects,
+            Grant::Http(_) => Capability::Http,
             Grant::Console => Capability::Console,
         }
     }
