@@ -50,7 +50,7 @@ struct Shared {
     inner: Arc<Inner>,
     /// `None` only while it is dropped: that is how the keeper learns of its end.
     releases: Option<mpsc::UnboundedSender<Release>>,
-    poller: JoinHandle<()>,
+    poller: Option<JoinHandle<()>>,
     keeper: Option<JoinHandle<()>>,
     runtime: OwnRuntime,
 }
@@ -91,8 +91,8 @@ const RECENT: Duration = Duration::from_secs(15);
 /// How many batches go at once.
 const AT_ONCE: usize = 8;
 
-/// How long the host's end waits until what is held is given back.
-const LEAVE: Duration = Duration::from_secs(5);
+/// How long the host's end waits for polls under way, and until what is held is given back.
+const LEAVE: Duration = Duration::from_secs(15);
 
 /// What every queue of SQS takes, where one does not say.
 const MAX_BYTES: usize = 262_144;
@@ -116,7 +116,7 @@ impl Sqs {
         let opening = grant.clone();
         let inner = handle.spawn(async move { Inner::open(opening).await.map(Arc::new) });
         let inner = inner.await.map_err(|error| failed(error.to_string()))??;
-        let poller = handle.spawn(upkeep::poll(inner.clone()));
+        let poller = Some(handle.spawn(upkeep::poll(inner.clone())));
         let keeper = Some(handle.spawn(upkeep::keep(inner.clone(), released)));
         Ok(Sqs(Arc::new(Shared { inner, releases: Some(releases), poller, keeper, runtime })))
     }
@@ -326,13 +326,18 @@ impl Inner {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        self.poller.abort();
-        drop(self.releases.take());
-        let (keeper, runtime) = (self.keeper.take(), self.runtime.0.take());
-        let (Some(keeper), Some(runtime)) = (keeper, runtime) else { return };
+        self.inner.state().prefetch.end();
+        self.inner.wanted.notify_one();
+        let (poller, releases, keeper) = (self.poller.take(), self.releases.take(), self.keeper.take());
+        let (Some(poller), Some(keeper), Some(runtime)) = (poller, keeper, self.runtime.0.take()) else { return };
         // No runtime's own thread may wait for another runtime.
         let waiting = std::thread::spawn(move || {
-            let left = runtime.block_on(async { tokio::time::timeout(LEAVE, keeper).await });
+            let ending = async {
+                let polled = poller.await;
+                drop(releases);
+                polled.and(keeper.await)
+            };
+            let left = runtime.block_on(async { tokio::time::timeout(LEAVE, ending).await });
             if left.is_err() {
                 tracing::warn!("not all messages were given back in time: they come again when their time is over");
             }

@@ -26,12 +26,13 @@ pub(super) struct Client {
 pub(super) const BATCH: usize = 10;
 
 /// Longer than the longest poll.
-const ATTEMPT: Duration = Duration::from_secs(40);
+const ATTEMPT: Duration = Duration::from_secs(20);
 const CONNECT: Duration = Duration::from_secs(5);
 const ATTEMPTS: u32 = 4;
 
-/// How long SQS waits for a first message.
-const POLL_SECS: i32 = 20;
+/// How long SQS waits for a first message. The host's end waits as long: a poll that is broken off can still take messages,
+/// which nobody then has until their time is over.
+const POLL_SECS: i32 = 5;
 
 /// Waits before the entries of a batch that failed for the time being are tried again.
 const AGAIN: [Duration; 3] = [Duration::from_millis(100), Duration::from_millis(500), Duration::from_secs(2)];
@@ -48,7 +49,7 @@ impl Client {
         Client { sdk: aws_sdk_sqs::Client::from_conf(config), url: grant.url.clone() }
     }
 
-    /// Waits for messages, at most 20 seconds; at most ten.
+    /// Waits a while for messages, at most ten.
     pub(super) async fn receive(&self, messages: usize, visibility: Duration) -> Result<Vec<Message>, Failure> {
         let output = self
             .sdk

@@ -34,6 +34,7 @@ pub(super) struct Prefetch {
     failure: Option<QueueError>,
     failures: u32,
     not_before: Option<Instant>,
+    has_ended: bool,
 }
 
 /// What the last `receive` asked for.
@@ -65,6 +66,7 @@ impl Prefetch {
             failure: None,
             failures: 0,
             not_before: None,
+            has_ended: false,
         }
     }
 
@@ -104,7 +106,7 @@ impl Prefetch {
     /// How many messages to poll for now, if any.
     pub(super) fn next_poll(&mut self, now: Instant) -> Option<usize> {
         let demand = self.demand.as_ref().filter(|demand| now - demand.at < IDLE)?;
-        if self.polls >= self.most_polls || self.not_before.is_some_and(|time| now < time) {
+        if self.has_ended || self.polls >= self.most_polls || self.not_before.is_some_and(|time| now < time) {
             return None;
         }
         let room = demand.messages.saturating_sub(self.ready.len() + self.asked);
@@ -143,6 +145,16 @@ impl Prefetch {
         self.failures += 1;
         self.failure = Some(error);
         self.not_before = Some(now + pause.mul_f64(rand::random_range(0.5..1.0)));
+    }
+
+    /// No more polls.
+    pub(super) fn end(&mut self) {
+        self.has_ended = true;
+    }
+
+    /// Whether there will be no more polls and none is under way.
+    pub(super) fn has_ended(&self) -> bool {
+        self.has_ended && self.polls == 0
     }
 
     /// When polls may begin again after a failure.
@@ -240,6 +252,11 @@ mod tests {
         assert_eq!(prefetch.next_poll(now + IDLE), None);
         prefetch.demand(10, 100, now + IDLE);
         assert_eq!(prefetch.next_poll(now + IDLE), Some(10));
+        prefetch.end();
+        assert!(!prefetch.has_ended(), "one is under way");
+        prefetch.polled(10, 10, Vec::new());
+        assert!(prefetch.has_ended());
+        assert_eq!(prefetch.next_poll(now + IDLE), None);
     }
 
     #[test]

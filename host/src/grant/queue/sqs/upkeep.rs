@@ -30,7 +30,7 @@ const LATER_SECS: u64 = 30;
 /// Longest time between two looks at what is held.
 const BEAT: Duration = Duration::from_secs(3);
 
-/// Polls for as long as somebody asks.
+/// Polls while somebody asks, until it is to end; then waits for the polls under way.
 pub(super) async fn poll(inner: Arc<Inner>) {
     let mut polls = FuturesUnordered::new();
     loop {
@@ -38,6 +38,7 @@ pub(super) async fn poll(inner: Arc<Inner>) {
             let prefetch = &mut inner.state().prefetch;
             match prefetch.next_poll(Instant::now()) {
                 Some(messages) => polls.push(inner.poll_once(messages)),
+                None if prefetch.has_ended() => return,
                 None => break prefetch.not_before(),
             }
         };
