@@ -109,6 +109,7 @@ pub fn flattened(archived: &[Archived]) -> (Vec<Document>, BTreeSet<(Vec<u8>, St
             account: message.account.as_deref(),
             region: message.region.as_deref(),
             account_verified: false,
+            sender_account: None,
             sent_at_ms: Some(sent_at.as_millisecond()),
             payloads: Payloads::Truncated,
         });

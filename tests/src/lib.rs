@@ -40,6 +40,10 @@ mod guests;
 #[cfg(test)]
 mod swap;
 
+/// Queues on SQS.
+#[cfg(test)]
+mod queues;
+
 /// `rayline replay`.
 #[cfg(test)]
 mod replay;

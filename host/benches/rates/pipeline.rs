@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use rayline::event::Event;
 use rayline::grant::queue::{Outgoing, OutgoingMessage, Queue};
-use rayline::pipeline::{Grant, QueueGrant};
+use rayline::pipeline::{FileQueueGrant, Grant, QueueGrant};
 use serde_json::json;
 
 use crate::Place;
@@ -198,7 +198,8 @@ pub fn fill(components: &Components, path: &Path, corpus: &Corpus) -> Result<()>
 }
 
 fn queue_grant(path: &Path) -> QueueGrant {
-    QueueGrant { path: path.to_owned(), visibility: Duration::from_secs(30), max_hold: Duration::from_secs(12 * 3600) }
+    let (visibility, max_hold) = (Duration::from_secs(30), Duration::from_secs(12 * 3600));
+    QueueGrant::File(FileQueueGrant { path: path.to_owned(), visibility, max_hold })
 }
 
 /// Batches of events whose values of these labels are the same.

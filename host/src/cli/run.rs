@@ -216,7 +216,7 @@ fn places(grants: &BTreeMap<String, Grant>) -> String {
     let places: Vec<String> = grants
         .values()
         .filter_map(|grant| match grant {
-            Grant::Queue(queue) => Some(queue.path.display().to_string()),
+            Grant::Queue(queue) => Some(queue.to_string()),
             Grant::Objects(objects) => Some(objects.to_string()),
             Grant::Http(http) => Some(http.urls.iter().map(|url| url.as_str()).collect::<Vec<_>>().join(", ")),
             Grant::Console => None,

@@ -7,6 +7,7 @@ use reqwest::Url;
 
 use super::http::{Client, Request};
 use super::objects::Store;
+use super::queue::Queue;
 use crate::pipeline::{Grant, HttpGrant, Kind, ObjectsGrant, QueueGrant};
 
 /// Longer no check takes.
@@ -46,7 +47,18 @@ enum Use {
 }
 
 async fn check_queue(queue: &QueueGrant) -> Result<String, String> {
-    embedded(&queue.path, Path::is_file, "a queue", "a queue's file")
+    if let QueueGrant::File(file) = queue {
+        return embedded(&file.path, Path::is_file, "a queue", "a queue's file");
+    }
+    let Queue::Sqs(sqs) = Queue::open(queue).await.map_err(|error| error.to_string())? else {
+        return Ok(queue.to_string());
+    };
+    let limits = sqs.limits();
+    Ok(format!(
+        "{queue}: reachable, messages up to {} bytes, invisible for {} seconds",
+        limits.max_bytes,
+        limits.visibility.as_secs()
+    ))
 }
 
 async fn check_objects(objects: &ObjectsGrant, used: Use) -> Result<String, String> {

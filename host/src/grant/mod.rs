@@ -1,6 +1,6 @@
 //! What one stage may reach, one file per capability.
 //!
-//! - [`queue`]: a durable queue in a file.
+//! - [`queue`]: a durable queue in a file, or of Amazon SQS.
 //! - [`objects`]: objects in a folder, or on S3.
 //! - [`http`]: an HTTP server.
 //! - [`console`]: standard output.
@@ -54,12 +54,13 @@ struct Bound {
 }
 
 impl Grants {
-    /// Opens everything that the stage of this name is granted. Queues and folders that are not there are made; servers
-    /// are not spoken to.
+    /// Opens everything that the stage of this name is granted. Queues and folders that are not there are made; of
+    /// servers only SQS is spoken to, for its queues' limits.
     ///
     /// # Errors
     ///
-    /// A file or folder cannot be opened, or is something else; a certificate or a region is missing.
+    /// A file or folder cannot be opened, or is something else; a certificate or a region is missing; SQS has no such queue
+    /// or refuses.
     pub async fn open(stage: &str, grants: &BTreeMap<String, Grant>) -> Result<Grants> {
         let mut bound = Bound { stage: stage.to_owned(), ..Bound::default() };
         for (name, grant) in grants {

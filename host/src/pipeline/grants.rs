@@ -7,14 +7,16 @@ mod http;
 mod objects;
 mod queue;
 mod secret;
+mod sqs;
 
 use std::path::{Path, PathBuf};
 
 pub use self::aws::Aws;
 pub use self::http::{Auth, HttpGrant};
 pub use self::objects::{ObjectsGrant, S3Grant};
-pub use self::queue::QueueGrant;
+pub use self::queue::{FileQueueGrant, QueueGrant};
 pub use self::secret::Secret;
+pub use self::sqs::SqsGrant;
 use super::Capability;
 use super::diagnostic::Diagnostic;
 use super::document::{Node, Report, Value};
@@ -48,9 +50,10 @@ impl Grant {
     /// Whether it is on this machine only.
     pub fn is_local(&self) -> bool {
         match self {
-            Grant::Queue(_) | Grant::Console => true,
+            Grant::Queue(queue) => matches!(queue, QueueGrant::File(_)),
             Grant::Objects(objects) => matches!(objects, ObjectsGrant::Folder(_)),
             Grant::Http(_) => false,
+            Grant::Console => true,
         }
     }
 }
@@ -168,7 +171,9 @@ fn no_address(capability: Capability, url: &Url<'_>, report: &mut Report<'_>) {
 fn schemes(capability: Capability) -> &'static str {
     match capability {
         Capability::Objects => "`s3:` and `file:`",
-        Capability::Queue | Capability::Console => "`file:`",
+        Capability::Queue => "`https:` and `file:`",
+        Capability::Http => "`https:` and `http:`",
+        Capability::Console => "`stdout`",
     }
 }
 

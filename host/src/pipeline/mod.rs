@@ -33,6 +33,6 @@ mod syntax;
 pub use check::check;
 pub use diagnostic::{Diagnostic, Remedy, render};
 pub use facts::{Binding, Capability, PluginFacts, PluginProblem, WIT_VERSION};
-pub use grants::{Auth, Aws, Grant, HttpGrant, ObjectsGrant, QueueGrant, S3Grant, Secret};
+pub use grants::{Auth, Aws, FileQueueGrant, Grant, HttpGrant, ObjectsGrant, QueueGrant, S3Grant, Secret, SqsGrant};
 pub use model::{Batch, DeadLetter, Instances, Kind, Limits, Pipeline, PluginRef, Retry, Stage};
 pub use parse::{Parsed, parse};

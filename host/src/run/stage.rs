@@ -150,7 +150,7 @@ impl StageRun {
             self.metrics.instances("limit").set(limit.into());
         }
         for (_, queue) in self.grants.queues() {
-            let Ok(depth) = queue.depth().await else { continue };
+            let Ok(depth) = queue.recent_depth().await else { continue };
             let count = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
             self.metrics.queue_messages("visible").set(count(depth.visible));
             self.metrics.queue_messages("invisible").set(count(depth.invisible));

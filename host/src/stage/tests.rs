@@ -13,7 +13,9 @@ use crate::event::Event;
 use crate::grant::Grants;
 use crate::grant::objects::Store;
 use crate::grant::queue::Queue;
-use crate::pipeline::{Capability, Grant, Kind, Limits, ObjectsGrant, PluginProblem, PluginRef, QueueGrant};
+use crate::pipeline::{
+    Capability, FileQueueGrant, Grant, Kind, Limits, ObjectsGrant, PluginProblem, PluginRef, QueueGrant,
+};
 use crate::plugin::Plugin;
 
 const LIMITS: Limits = Limits { memory_bytes: 64 << 20, call: Duration::from_secs(30) };
@@ -138,11 +140,11 @@ fn what_is_no_stage_is_refused_with_the_reason() {
 #[tokio::test]
 async fn a_sink_reaches_what_it_is_granted_and_goes_on_without_the_rest() {
     let folder = tempfile::tempdir().unwrap();
-    let queue = QueueGrant {
+    let queue = QueueGrant::File(FileQueueGrant {
         path: folder.path().join("out.queue"),
         visibility: Duration::from_secs(30),
         max_hold: Duration::from_secs(60),
-    };
+    });
     let objects = ObjectsGrant::Folder(folder.path().join("out"));
     let every = BTreeMap::from([
         ("queue".to_owned(), Grant::Queue(queue.clone())),

@@ -271,7 +271,7 @@ fn an_answer_that_is_none_is_asked_for_again() {
         assert_eq!(written[0].verdict, Verdict::Retry(None), "{status} {body}");
     }
     assert_eq!(answered(200, whole), Ok(vec![]));
-    let (written, _) = write(&spans(3), |_| response(200, whole));
+    let (written, _) = write(&spans(3), move |_| response(200, whole));
     let reasons: Vec<_> = written.unwrap().into_iter().map(|written| written.reason).collect();
     assert_eq!(reasons, ["the server answered for 1 of 3 documents"; 3]);
 }

@@ -16,12 +16,17 @@ impl Transform for Flattener {
 
     fn process(&mut self, event: &Event<'_>, out: &mut rayline_sdk::Output) -> Result<(), Failure> {
         let attrs: Attrs = serde_json::from_str(event.attrs).unwrap_or_default();
+        if let Some(reason) = &attrs.unresolved {
+            rayline_sdk::Output::reject(out, reason, None);
+            return Ok(());
+        }
         let input = Input {
             payload: event.body,
             sha256: event.id,
             account: event.label("account"),
             region: event.label("region"),
             account_verified: attrs.account_verified,
+            sender_account: attrs.sender_account.as_deref(),
             sent_at_ms: attrs.sent_at.and_then(|sent_at| sent_at.parse().ok()).map(jiff::Timestamp::as_millisecond),
         };
         self.flatten(&input, out);
@@ -34,6 +39,9 @@ impl Transform for Flattener {
 #[serde(default)]
 struct Attrs {
     account_verified: bool,
+    sender_account: Option<String>,
+    /// Why the body is only a pointer to the message.
+    unresolved: Option<String>,
     sent_at: Option<String>,
 }
 

@@ -265,7 +265,8 @@ fn header(unit: &Unit<'_>, input: &Input<'_>, tools: &mut Tools) -> Vec<u8> {
     let mut body = Body { out: &mut out, calendar: &mut tools.calendar, warnings: &mut tools.warnings };
     body.optional(key!("xray.collector.account.id"), unit.account.as_deref());
     body.optional(key!("xray.collector.region"), unit.region.as_deref());
-    body.boolean(key!("xray.collector.account.verified"), input.account_verified);
+    let is_senders = input.sender_account.is_some() && input.sender_account == unit.account.as_deref();
+    body.boolean(key!("xray.collector.account.verified"), input.account_verified || is_senders);
     body.time(key!("xray.collected_at"), unit.collected_at);
     body.optional(key!("xray.verdict"), unit.verdict.as_deref());
     body.string(key!("xray.raw.sha256"), input.sha256);

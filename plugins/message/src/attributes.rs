@@ -19,6 +19,12 @@ pub struct Attributes {
     /// Who sent it, as the queue says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sender_id: Option<String>,
+    /// The account that the sender belongs to, as the operator says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sender_account: Option<String>,
+    /// Why the body is only a pointer to the message.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unresolved: Option<String>,
     /// The object it was read from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub object: Option<String>,

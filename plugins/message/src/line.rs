@@ -12,7 +12,8 @@ use crate::Attributes;
 pub struct Line<'a> {
     /// SHA-256 of `raw`, lower-case hexadecimal.
     pub sha256: Cow<'a, str>,
-    /// What is known of `received_at`, `sent_at`, `message_id` and `sender_id`; a line holds no other attribute.
+    /// What is known of `received_at`, `sent_at`, `message_id`, `sender_id` and `sender_account`; a line holds no other
+    /// attribute.
     pub attributes: Attributes,
     /// The payload, byte for byte.
     pub raw: Cow<'a, [u8]>,
@@ -46,12 +47,13 @@ impl<'a> Line<'a> {
         out.reserve(self.raw.len() + self.raw.len() / 4 + 256);
         out.extend_from_slice(b"{\"sha256\":");
         string(out, &self.sha256);
-        let Attributes { received_at, sent_at, message_id, sender_id, .. } = &self.attributes;
+        let Attributes { received_at, sent_at, message_id, sender_id, sender_account, .. } = &self.attributes;
         for (name, value) in [
             (&b",\"received_at\":"[..], received_at),
             (b",\"sent_at\":", sent_at),
             (b",\"message_id\":", message_id),
             (b",\"sender_id\":", sender_id),
+            (b",\"sender_account\":", sender_account),
         ] {
             if let Some(value) = value {
                 out.extend_from_slice(name);
@@ -97,13 +99,15 @@ mod tests {
             sent_at: Some("2025-01-01T12:00:00Z".into()),
             received_at: Some("2025-01-01T12:00:01Z".into()),
             sender_id: Some("AROA:\"x\"".into()),
+            sender_account: Some("111122223333".into()),
+            unresolved: Some("no".into()),
             receive_count: Some(2),
             object: Some("a/b".into()),
         };
         assert_eq!(
             written(b"{\"a\":1}", attributes),
             format!(
-                r#"{{"sha256":"{SHA256}","received_at":"2025-01-01T12:00:01Z","sent_at":"2025-01-01T12:00:00Z","message_id":"m-1","sender_id":"AROA:\"x\"","raw":"{{\"a\":1}}"}}"#
+                r#"{{"sha256":"{SHA256}","received_at":"2025-01-01T12:00:01Z","sent_at":"2025-01-01T12:00:00Z","message_id":"m-1","sender_id":"AROA:\"x\"","sender_account":"111122223333","raw":"{{\"a\":1}}"}}"#
             ) + "\n"
         );
         assert_eq!(

@@ -169,12 +169,13 @@ impl QueueSource {
             let beside: Beside = serde_json::from_str(message.attrs).unwrap_or_default();
             let attributes = Attributes { received_at: received_at.clone(), object: None, ..beside.attributes };
             let Own { account, region } = beside.own;
-            let read = Message::new(
+            let mut read = Message::new(
                 transport::unpack(message.body),
                 account.as_deref(),
                 region.as_deref(),
                 attributes.sent_at.as_deref(),
             );
+            read.account = read.account.or_else(|| attributes.sender_account.clone());
             let labels: Vec<_> = read.labels().collect();
             let event = SourceEvent {
                 labels: &labels,

@@ -35,6 +35,8 @@ fn messages_become_events() {
         (own, OLDER.as_bytes().to_vec(), midnight, "kind=raw account=9 region=eu-west-1"),
         ("{}", packed(NEWER), noon, "kind=raw account=111122223333 region=eu-west-1"),
         ("", b"junk".to_vec(), 0, "kind=raw"),
+        (r#"{"sender_account":"7"}"#, OLDER.as_bytes().to_vec(), 0, "kind=raw account=111122223333 region=eu-west-1"),
+        (r#"{"sender_account":"7"}"#, b"junk".to_vec(), 0, "kind=raw account=7"),
     ] {
         let mut source = source("{}");
         testing::queue::put(QUEUE, attrs, &body);
@@ -49,12 +51,12 @@ fn messages_become_events() {
 #[test]
 fn attributes_keep_what_the_queue_says() {
     let mut source = source("{}");
-    let attrs = r#"{"message_id":"m","sent_at":"2025-01-02T00:00:00Z","receive_count":2,"sender_id":"s","attributes":{"account":"1"}}"#;
+    let attrs = r#"{"message_id":"m","sent_at":"2025-01-02T00:00:00Z","receive_count":2,"sender_id":"s","sender_account":"1","unresolved":"why","trace_header":"t","attributes":{"account":"1"}}"#;
     testing::queue::put(QUEUE, attrs, b"{}");
     let events = read(&mut source, 1000);
     assert_eq!(
         events[0].attrs,
-        r#"{"message_id":"m","sent_at":"2025-01-02T00:00:00Z","received_at":"2026-01-01T00:00:00Z","receive_count":2,"sender_id":"s"}"#
+        r#"{"message_id":"m","sent_at":"2025-01-02T00:00:00Z","received_at":"2026-01-01T00:00:00Z","receive_count":2,"sender_id":"s","sender_account":"1","unresolved":"why"}"#
     );
 }
 

@@ -12,7 +12,8 @@ use crate::bindings::types;
 pub struct Event<'a> {
     /// Its labels: kind, account, region, format.
     pub labels: Labels<'a>,
-    /// A small JSON object, or nothing: `message_id`, `sent_at`, `received_at`, `receive_count`, `sender_id`, `object`.
+    /// A small JSON object, or nothing: `message_id`, `sent_at`, `received_at`, `receive_count`, `sender_id`,
+    /// `sender_account`, `unresolved`, `object`.
     pub attrs: &'a str,
     /// Stays the same however often the event comes.
     pub id: &'a str,

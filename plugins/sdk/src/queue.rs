@@ -57,8 +57,9 @@ pub struct Messages {
 pub struct Message<'a> {
     /// For [`delete`] and [`release`]. Valid for this instance.
     pub handle: u64,
-    /// A JSON object: `message_id`, `sent_at` (RFC 3339), `receive_count`, `sender_id` where known, and `attributes`, an
-    /// object of the message's own text attributes, where it has any.
+    /// A JSON object: `message_id`, `sent_at` (RFC 3339), `receive_count`; where known `sender_id`, `sender_account` (as the
+    /// operator says), `trace_header` and `group_id`; `unresolved`, why the body is only a pointer to what was sent; and
+    /// `attributes`, an object of the message's own text attributes, where it has any.
     pub attrs: &'a str,
     /// What was sent.
     pub body: &'a [u8],

@@ -75,7 +75,8 @@ pub enum Outcome {
 pub struct SourceEvent<'a> {
     /// Its labels, with distinct keys. Keep the number of different sets small: the host groups and counts by them.
     pub labels: &'a [(&'a str, &'a str)],
-    /// A small JSON object, or nothing: `message_id`, `sent_at`, `received_at` (RFC 3339), `receive_count`, `sender_id`, `object`.
+    /// A small JSON object, or nothing: `message_id`, `sent_at`, `received_at` (RFC 3339), `receive_count`,
+    /// `sender_id`, `sender_account`, `unresolved`, `object`.
     pub attrs: &'a str,
     /// Stays the same however often the event comes. Empty: the host takes the SHA-256 of the body.
     pub id: &'a str,

@@ -38,12 +38,21 @@ fn samples_and_real_data_with_something_wrong() {
 fn what_is_known_from_outside() {
     for (name, payload) in samples() {
         for payloads in [Payloads::Full, Payloads::Truncated, Payloads::None] {
-            for (account, region, account_verified, sent_at_ms) in [
-                (Some("111122223333"), Some("eu-west-1"), true, Some(1_798_000_000_000)),
-                (Some("12"), None, false, Some(1_791_000_000_000)),
-                (None, Some(""), false, None),
+            for (account, region, account_verified, sender_account, sent_at_ms) in [
+                (Some("111122223333"), Some("eu-west-1"), true, None, Some(1_798_000_000_000)),
+                (Some("444455556666"), Some("eu-west-1"), false, Some("111122223333"), None),
+                (Some("12"), None, false, Some("12"), Some(1_791_000_000_000)),
+                (None, Some(""), false, Some(""), None),
             ] {
-                let input = Input { payload: &payload, account, region, account_verified, sent_at_ms, payloads };
+                let input = Input {
+                    payload: &payload,
+                    account,
+                    region,
+                    account_verified,
+                    sender_account,
+                    sent_at_ms,
+                    payloads,
+                };
                 agree(&name, &input);
             }
         }

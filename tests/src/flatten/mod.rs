@@ -74,6 +74,7 @@ pub fn message(payload: &[u8]) -> Input<'_> {
         account: None,
         region: None,
         account_verified: true,
+        sender_account: None,
         sent_at_ms: None,
         payloads: Payloads::Truncated,
     }

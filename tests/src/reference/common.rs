@@ -51,7 +51,8 @@ impl Source<'_> {
         body.put("cloud.region", common.region);
         body.put("xray.collector.account.id", self.account());
         body.put("xray.collector.region", self.region());
-        body.put("xray.collector.account.verified", self.input.account_verified);
+        let is_senders = self.input.sender_account.is_some_and(|sender| self.account().as_deref() == Some(sender));
+        body.put("xray.collector.account.verified", self.input.account_verified || is_senders);
         body.put("xray.collected_at", self.message.collected_at());
         body.put("xray.verdict", self.message.verdict());
         body.put("xray.raw.sha256", id::sha256(self.input.payload));

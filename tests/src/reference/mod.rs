@@ -42,6 +42,8 @@ pub struct Input<'a> {
     pub region: Option<&'a str>,
     /// Whether the collector's account is beyond doubt.
     pub account_verified: bool,
+    /// The account that the sender belongs to, as the operator says.
+    pub sender_account: Option<&'a str>,
     /// When the queue got the message, milliseconds since the epoch.
     pub sent_at_ms: Option<i64>,
     pub payloads: Payloads,

@@ -167,7 +167,7 @@ grants.queue = "file:inbox.queue""#,
 fn an_unknown_scheme() {
     check([
         Case {
-            file: valid_but(r#""file:inbox.queue""#, r#""https://sqs.eu-west-1.amazonaws.com/111122223333/inbox""#),
+            file: valid_but(r#""file:inbox.queue""#, r#""sqs:inbox""#),
             mend: Mend::Edit,
             expected: expect![[r#"
                   × sources.inbox.grants.queue: "https://sqs.eu-west-1.amazonaws.com/111122223333/inbox" is no address of a queue; this version supports `file:`
@@ -632,4 +632,49 @@ grants.console = "stderr""#,
             pipelines/my.toml: 1 error
         "#]],
     }]);
+}
+
+#[test]
+fn a_queue_of_sqs() {
+    let sqs = |grant: &str| valid_but(r#""file:inbox.queue""#, grant);
+    let cases = [
+        (r#""https://sqs.eu-west-1.amazonaws.com/inbox""#, Mend::Edit, expect![[""]]),
+        (
+            r#"{ url = "https://sqs.eu-west-1.amazonaws.com/111122223333/inbox", region = "eu-west-2" }"#,
+            Mend::Edit,
+            expect![[""]],
+        ),
+        (
+            r#"{ url = "https://sqs.eu-west-1.amazonaws.com/111122223333/inbox", visibility_secs = 0.5 }"#,
+            Mend::Edit,
+            expect![[""]],
+        ),
+        (
+            r#"{ url = "https://sqs.eu-west-1.amazonaws.com/111122223333/inbox", visibility_secs = 60, max_hold_secs = 30 }"#,
+            Mend::Edit,
+            expect![[""]],
+        ),
+        (
+            r#"{ url = "https://sqs.eu-west-1.amazonaws.com/111122223333/inbox", claim_check = "file:payloads" }"#,
+            Mend::Edit,
+            expect![[""]],
+        ),
+        (
+            r#"{ url = "https://sqs.eu-west-1.amazonaws.com/111122223333/inbox", accounts = "111122223333" }"#,
+            Mend::Edit,
+            expect![[""]],
+        ),
+        (
+            r#"{ url = "https://sqs.eu-west-1.amazonaws.com/111122223333/inbox", accounts = { AROA1 = "1111" } }"#,
+            Mend::Edit,
+            expect![[""]],
+        ),
+        (
+            r#"{ url = "https://sqs.eu-west-1.amazonaws.com/111122223333/inbox", accounts = { "AROA1:session" = "111122223333" } }"#,
+            Mend::Edit,
+            expect![[""]],
+        ),
+        (r#"{ url = "file:inbox.queue", role_arn = "arn:aws:iam::111122223333:role/x" }"#, Mend::Edit, expect![[""]]),
+    ];
+    check(cases.map(|(grant, mend, expected)| Case { file: sqs(grant), mend, expected }));
 }

@@ -1,10 +1,13 @@
 //! What a valid file becomes; many errors at once; secrets.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use expect_test::expect;
-use rayline::pipeline::{Aws, Grant, Kind, ObjectsGrant, PluginRef, QueueGrant, S3Grant, render};
+use rayline::pipeline::{
+    Aws, FileQueueGrant, Grant, Kind, ObjectsGrant, PluginRef, QueueGrant, S3Grant, SqsGrant, render,
+};
 use serde_json::json;
 
 use super::world::{World, file};
@@ -39,11 +42,11 @@ fn defaults() {
     assert_eq!(sink.retry.max_attempts, None);
     assert_eq!((sink.limits.memory_bytes, sink.limits.call), (536_870_912, Duration::from_secs(30)));
     assert_eq!(sink.options, json!({}));
-    let queue = QueueGrant {
+    let queue = QueueGrant::File(FileQueueGrant {
         path: PathBuf::from("pipelines/inbox.queue"),
         visibility: Duration::from_secs(30),
         max_hold: Duration::from_secs(43_200),
-    };
+    });
     assert_eq!(source.grants["queue"], Grant::Queue(queue));
     assert_eq!(sink.grants["objects"], Grant::Objects(ObjectsGrant::Folder(PathBuf::from("pipelines/documents"))));
 }
@@ -88,11 +91,11 @@ fn every_key() {
     let names: Vec<&str> = pipeline.stages.iter().map(|stage| stage.name.as_str()).collect();
     assert_eq!(names, ["inbox", "redact", "out", "console"]);
     let [source, redact, out, console] = pipeline.stages.as_slice() else { panic!("four stages") };
-    let queue = QueueGrant {
+    let queue = QueueGrant::File(FileQueueGrant {
         path: PathBuf::from("/q/inbox"),
         visibility: Duration::from_millis(500),
         max_hold: Duration::from_secs(60),
-    };
+    });
     assert_eq!(source.grants["queue"], Grant::Queue(queue));
     assert_eq!(redact.plugin, file("redact.wasm"));
     assert_eq!((redact.instances.min, redact.instances.max), (3, 3));
@@ -155,6 +158,50 @@ fn objects_on_s3() {
     }
 }
 
+#[test]
+fn queues_of_sqs() {
+    let plain = |url: &str, endpoint: &str, region: Option<&str>| SqsGrant {
+        url: url.to_owned(),
+        endpoint: endpoint.to_owned(),
+        aws: Aws { region: region.map(str::to_owned), ..Aws::default() },
+        claim_check: None,
+        accounts: BTreeMap::new(),
+        visibility: None,
+        max_hold: Duration::from_secs(43_200),
+    };
+    let (url, endpoint) =
+        ("https://sqs.eu-west-1.amazonaws.com/111122223333/inbox", "https://sqs.eu-west-1.amazonaws.com");
+    let (local, emulator) = ("http://127.0.0.1:9324/000000000000/inbox", "http://127.0.0.1:9324");
+    let mut all = plain(url, endpoint, Some("eu-west-1"));
+    all.aws.role_arn = Some("arn:aws:iam::111122223333:role/r".to_owned());
+    all.aws.external_id = Some("x".to_owned());
+    all.claim_check = Some(S3Grant {
+        bucket: "acme".to_owned(),
+        prefix: "payloads".to_owned(),
+        endpoint_url: None,
+        path_style: false,
+        kms_key_id: None,
+        aws: Aws::default(),
+    });
+    all.accounts = BTreeMap::from([("AROA1".to_owned(), "444455556666".to_owned())]);
+    (all.visibility, all.max_hold) = (Some(Duration::from_secs(60)), Duration::from_secs(3600));
+    let cases = [
+        (format!("\"{url}\""), plain(url, endpoint, Some("eu-west-1"))),
+        (format!("\"{local}\""), plain(local, emulator, None)),
+        (format!("{{ url = \"{local}\", region = \"eu-west-2\" }}"), plain(local, emulator, Some("eu-west-2"))),
+        (
+            format!(
+                r#"{{ url = "{url}", region = "eu-west-1", role_arn = "arn:aws:iam::111122223333:role/r", external_id = "x", claim_check = "s3://acme/payloads", accounts = {{ AROA1 = "444455556666" }}, visibility_secs = 60, max_hold_secs = 3600 }}"#
+            ),
+            all,
+        ),
+    ];
+    for (written, expected) in cases {
+        let pipeline = validate(&valid_but("\"file:inbox.queue\"", &written), &World::new()).unwrap();
+        assert_eq!(pipeline.stages[0].grants["queue"], Grant::Queue(QueueGrant::Sqs(expected)));
+    }
+}
+
 /// References stand for strings, and for numbers and booleans where those are wanted.
 #[test]
 fn references() {
@@ -170,7 +217,7 @@ grants.objects"#;
     assert_eq!(sink.options, json!({"rate": 500, "follow": true, "from": "2026-01-31", "fields": fields}));
     assert_eq!(sink.instances.min, 3);
     assert_eq!((sink.batch.max_events, sink.batch.timeout), (500, Duration::from_millis(500)));
-    let Grant::Queue(queue) = &pipeline.stages[0].grants["queue"] else { panic!("a queue") };
+    let Grant::Queue(QueueGrant::File(queue)) = &pipeline.stages[0].grants["queue"] else { panic!("a queue") };
     assert_eq!(queue.path, Path::new("pipelines/secret.queue"));
 }
 

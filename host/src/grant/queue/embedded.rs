@@ -14,15 +14,14 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, oneshot};
 
-use super::file::{self, File};
-use super::{Backlog, Messages, Outgoing};
-use crate::pipeline::QueueGrant;
-use crate::stage::bindings::queue::ItemError;
+use super::bound::QueueError;
+use super::file::File;
+use super::{Backlog, ItemError, Messages, Outgoing, no_messages, outgoing};
+use crate::pipeline::FileQueueGrant;
 
-/// A durable queue in a file. Clones share everything; several processes may use the same file. Dropping the last clone
-/// gives back what is still held, and waits for that.
+/// A durable queue in a file, as [`Queue`](super::Queue) promises it. Several processes may use the same file.
 #[derive(Clone)]
-pub struct Queue(Arc<Shared>);
+pub struct Embedded(Arc<Shared>);
 
 struct Shared {
     path: PathBuf,
@@ -31,28 +30,6 @@ struct Shared {
     thread: Option<JoinHandle<()>>,
     /// Something was sent or released here, so that a `receive` of this process need not wait to look again.
     arrived: Notify,
-}
-
-/// Why a call failed as a whole.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum QueueError {
-    /// Another process holds the file for longer than a call waits. Try again.
-    #[error("the queue {} is busy", path.display())]
-    Busy {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The file or the disk.
-    #[error("the queue {} failed: {reason}", path.display())]
-    Failed {
-        /// The file.
-        path: PathBuf,
-        /// SQLite's words.
-        reason: String,
-    },
-    /// What was to be sent breaks the contract.
-    #[error("{0}")]
-    Malformed(String),
 }
 
 /// How often a `receive` that waits looks whether another process sent something, or a delay is over.
@@ -74,16 +51,12 @@ enum Request {
     Depth { reply: Reply<Backlog> },
 }
 
-impl Queue {
+impl Embedded {
     /// Opens the queue; makes the file if it is not there.
-    ///
-    /// # Errors
-    ///
-    /// The file cannot be opened, or is something else.
-    pub async fn open(grant: &QueueGrant) -> Result<Queue, QueueError> {
+    pub(super) async fn open(grant: &FileQueueGrant) -> Result<Embedded, QueueError> {
         let (requests, waiting) = channel();
         let (opened, is_open) = oneshot::channel();
-        let failed = |reason: String| QueueError::Failed { path: grant.path.clone(), reason };
+        let failed = |reason: String| QueueError::Failed { queue: grant.path.display().to_string(), reason };
         let for_thread = grant.clone();
         let thread = thread::Builder::new()
             .name("queue".to_owned())
@@ -100,17 +73,10 @@ impl Queue {
             .map_err(|error| failed(error.to_string()))?;
         is_open.await.map_err(|_| failed("its thread ended".to_owned()))??;
         let (path, arrived) = (grant.path.clone(), Notify::new());
-        Ok(Queue(Arc::new(Shared { path, requests: Some(requests), thread: Some(thread), arrived })))
+        Ok(Embedded(Arc::new(Shared { path, requests: Some(requests), thread: Some(thread), arrived })))
     }
 
-    /// Waits at most `wait` for the first message; returns what is there, at most `max_messages` and about `max_bytes`
-    /// of bodies. Returns early, with nothing, when `woken` ends. The messages stay invisible to others until they are
-    /// deleted or released, or this process ends.
-    ///
-    /// # Errors
-    ///
-    /// The file is busy or broken.
-    pub async fn receive(
+    pub(super) async fn receive(
         &self,
         max_messages: u32,
         max_bytes: u32,
@@ -135,25 +101,15 @@ impl Queue {
         }
     }
 
-    /// Deletes received messages. One that is not there any more counts as deleted; one that was held too long and is
-    /// visible again, or received by another, is deleted too: its work is done.
-    ///
-    /// # Errors
-    ///
-    /// The file is busy or broken.
-    pub async fn delete(&self, handles: Vec<u64>) -> Result<(), QueueError> {
+    /// One that was held too long and is visible again, or received by another, is deleted too: its work is done.
+    pub(super) async fn delete(&self, handles: Vec<u64>) -> Result<(), QueueError> {
         if handles.is_empty() {
             return Ok(());
         }
         self.ask(|reply| Request::Delete { handles, reply }).await
     }
 
-    /// Makes received messages visible again at once, unless another process has received them meanwhile.
-    ///
-    /// # Errors
-    ///
-    /// The file is busy or broken.
-    pub async fn release(&self, handles: Vec<u64>) -> Result<(), QueueError> {
+    pub(super) async fn release(&self, handles: Vec<u64>) -> Result<(), QueueError> {
         if handles.is_empty() {
             return Ok(());
         }
@@ -162,7 +118,6 @@ impl Queue {
         released
     }
 
-    /// Like [`release`](Queue::release), for one who cannot wait.
     pub(super) fn give_back(&self, handles: Vec<u64>) {
         // Without a thread nothing is held: the file gives everything back when the process's time is over.
         if let Ok(requests) = self.requests() {
@@ -171,23 +126,13 @@ impl Queue {
         self.0.arrived.notify_waiters();
     }
 
-    /// Sends messages. What is not in the answer is durable.
-    ///
-    /// # Errors
-    ///
-    /// The layout breaks the contract, or the file is busy or broken: nothing was sent.
-    pub async fn send(&self, messages: Outgoing) -> Result<Vec<ItemError>, QueueError> {
+    pub(super) async fn send(&self, messages: Outgoing) -> Result<Vec<ItemError>, QueueError> {
         let errors = self.ask(|reply| Request::Send { messages, reply }).await?;
         self.0.arrived.notify_waiters();
         Ok(errors)
     }
 
-    /// How many messages wait, are invisible, and are delayed.
-    ///
-    /// # Errors
-    ///
-    /// The file is busy or broken.
-    pub async fn depth(&self) -> Result<Backlog, QueueError> {
+    pub(super) async fn depth(&self) -> Result<Backlog, QueueError> {
         self.ask(|reply| Request::Depth { reply }).await
     }
 
@@ -202,7 +147,7 @@ impl Queue {
     }
 
     fn ended(&self) -> QueueError {
-        QueueError::Failed { path: self.0.path.clone(), reason: "its thread ended".to_owned() }
+        QueueError::Failed { queue: self.0.path.display().to_string(), reason: "its thread ended".to_owned() }
     }
 }
 
@@ -241,7 +186,7 @@ struct Worker {
     file: File,
     /// What this process received and did not settle: since when.
     held: HashMap<u64, Instant>,
-    grant: QueueGrant,
+    grant: FileQueueGrant,
 }
 
 /// Tells a request what became of its transaction.
@@ -257,7 +202,7 @@ struct Batch {
 }
 
 impl Worker {
-    /// Until the last [`Queue`] is gone.
+    /// Until the last [`Embedded`] is gone.
     fn run(mut self, requests: &Receiver<Request>) {
         let beat = self.grant.visibility / BEATS;
         let mut next_beat = Instant::now() + beat;
@@ -339,7 +284,7 @@ impl Worker {
                     batch.answer(reply, released);
                 }
             }
-            Request::Send { messages, reply } => match file::check(&messages) {
+            Request::Send { messages, reply } => match outgoing::check(&messages) {
                 Ok(()) => {
                     let sent = batch.run(|| self.file.send(&messages));
                     batch.answer(reply, sent);
@@ -396,10 +341,6 @@ impl Batch {
             let _ = reply.send(answer);
         }));
     }
-}
-
-fn no_messages() -> Messages {
-    Messages { entries: Vec::new(), attrs: String::new(), bodies: Vec::new() }
 }
 
 fn handles(messages: &Messages) -> Vec<u64> {

@@ -11,14 +11,13 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
-use super::embedded::QueueError;
-use super::{Backlog, Message, Messages, Outgoing};
-use crate::pipeline::QueueGrant;
+use super::bound::QueueError;
+use super::outgoing::{self, Sending};
+use super::{Backlog, ItemError, Message, Messages, Outgoing};
+use crate::pipeline::FileQueueGrant;
 use crate::stage::bindings::capability::Error;
-use crate::stage::bindings::queue::ItemError;
 
 /// One connection.
 pub(super) struct File {
@@ -51,22 +50,10 @@ const SCHEMA: &str = "
 /// How long a call waits for another process's transaction.
 const BUSY: Duration = Duration::from_secs(10);
 
-/// SQS's own limit.
-const LONGEST_DELAY_SECS: u64 = 900;
-
-/// What a sender may say of a message. What only FIFO queues have (`group_id`, `deduplication_id`) is ignored here.
-#[derive(Default, Deserialize)]
-struct Sending {
-    #[serde(default)]
-    delay_secs: u64,
-    #[serde(default)]
-    attributes: Map<String, Value>,
-}
-
 impl File {
-    pub(super) fn open(grant: &QueueGrant) -> Result<File, QueueError> {
+    pub(super) fn open(grant: &FileQueueGrant) -> Result<File, QueueError> {
         let path = grant.path.clone();
-        let failed = |reason: String| QueueError::Failed { path: path.clone(), reason };
+        let failed = |reason: String| QueueError::Failed { queue: path.display().to_string(), reason };
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(|error| failed(error.to_string()))?;
         }
@@ -209,7 +196,7 @@ impl File {
         })
     }
 
-    /// Adds messages whose layout [`check`] accepted. Returns those whose attributes are malformed.
+    /// Adds messages whose layout [`outgoing::check`] accepted. Returns those whose attributes are malformed.
     pub(super) fn send(&self, messages: &Outgoing) -> Result<Vec<ItemError>, QueueError> {
         let now = now();
         self.call(|connection| {
@@ -217,13 +204,8 @@ impl File {
             let mut content =
                 connection.prepare_cached("INSERT INTO contents (id, attributes, body) VALUES (?, ?, ?)")?;
             let mut errors = Vec::new();
-            let (mut attr_from, mut body_from) = (0, 0);
-            for (index, entry) in (0..).zip(&messages.entries) {
-                let (attr_end, body_end) = (entry.attr_end as usize, entry.body_end as usize);
-                let attrs = messages.attrs.get(attr_from..attr_end).unwrap_or_default();
-                let body = messages.bodies.get(body_from..body_end).unwrap_or_default();
-                (attr_from, body_from) = (attr_end, body_end);
-                let sending = match sending(attrs) {
+            for (index, attrs, body) in outgoing::iter(messages) {
+                let sending = match Sending::parse(attrs) {
                     Ok(sending) => sending,
                     Err(reason) => {
                         errors.push(ItemError { index, error: Error::Permanent(reason) });
@@ -315,51 +297,18 @@ impl File {
     }
 
     fn error(&self, error: &rusqlite::Error) -> QueueError {
-        let path = self.path.clone();
+        let queue = self.path.display().to_string();
         match error {
             rusqlite::Error::SqliteFailure(code, _)
                 if matches!(code.code, ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) =>
             {
-                QueueError::Busy { path }
+                QueueError::Busy { queue }
             }
             rusqlite::Error::InvalidQuery => {
-                QueueError::Failed { path, reason: "it was made by a later version of this host".to_owned() }
+                QueueError::Failed { queue, reason: "it was made by a later version of this host".to_owned() }
             }
-            error => QueueError::Failed { path, reason: error.to_string() },
+            error => QueueError::Failed { queue, reason: error.to_string() },
         }
-    }
-}
-
-/// Refuses messages whose layout breaks the contract.
-pub(super) fn check(messages: &Outgoing) -> Result<(), QueueError> {
-    let (mut attr_from, mut body_from) = (0, 0);
-    for (index, entry) in messages.entries.iter().enumerate() {
-        let (attr_end, body_end) = (entry.attr_end as usize, entry.body_end as usize);
-        let attrs = messages.attrs.get(attr_from..attr_end);
-        let body = messages.bodies.get(body_from..body_end);
-        if attrs.is_none() || body.is_none() {
-            return Err(QueueError::Malformed(format!("the ends of message {index} do not fit the buffers")));
-        }
-        (attr_from, body_from) = (attr_end, body_end);
-    }
-    if (attr_from, body_from) != (messages.attrs.len(), messages.bodies.len()) {
-        return Err(QueueError::Malformed("the last message does not end where the buffers end".to_owned()));
-    }
-    Ok(())
-}
-
-fn sending(attrs: &str) -> Result<Sending, String> {
-    if attrs.is_empty() {
-        return Ok(Sending::default());
-    }
-    let sending: Sending =
-        serde_json::from_str(attrs).map_err(|error| format!("the message's attributes are malformed: {error}"))?;
-    if sending.delay_secs > LONGEST_DELAY_SECS {
-        return Err(format!("delay_secs is {}, and at most {LONGEST_DELAY_SECS}", sending.delay_secs));
-    }
-    match sending.attributes.iter().find(|(_, value)| !value.is_string()) {
-        Some((key, value)) => Err(format!("the attribute {} is {value}, and must be text", json!(key))),
-        None => Ok(sending),
     }
 }
 

@@ -7,13 +7,14 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{Backlog, Messages, Outgoing, OutgoingMessage, Queue, QueueError};
-use crate::pipeline::QueueGrant;
+use crate::pipeline::{FileQueueGrant, QueueGrant};
 
 const NOW: Duration = Duration::ZERO;
 const LONG: Duration = Duration::from_secs(20);
 
 async fn open_with(folder: &TempDir, visibility: Duration, max_hold: Duration) -> Queue {
-    Queue::open(&QueueGrant { path: folder.path().join("inbox.queue"), visibility, max_hold }).await.unwrap()
+    let path = folder.path().join("inbox.queue");
+    Queue::open(&QueueGrant::File(FileQueueGrant { path, visibility, max_hold })).await.unwrap()
 }
 
 async fn open(folder: &TempDir) -> Queue {
@@ -116,7 +117,7 @@ async fn what_a_dead_holder_had_comes_again() {
     let visibility = Duration::from_millis(300);
     // The holder's runtime is never polled again and its thread cannot say goodbye: the file is as a crash leaves it.
     let path = folder.path().join("inbox.queue");
-    let grant = QueueGrant { path, visibility, max_hold: LONG };
+    let grant = FileQueueGrant { path, visibility, max_hold: LONG };
     let crashed = super::file::File::open(&grant).unwrap();
     crashed.begin(true).unwrap();
     assert!(crashed.send(&outgoing(&[("", "a"), ("", "b")])).unwrap().is_empty());
@@ -271,7 +272,7 @@ async fn another_file_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("inbox.queue"), "[sources.inbox]\nplugin = \"queue-source\"\n".repeat(50))
         .unwrap();
-    let grant = QueueGrant { path: folder.path().join("inbox.queue"), visibility: LONG, max_hold: LONG };
-    let error = Queue::open(&grant).await.err().unwrap().to_string();
+    let grant = FileQueueGrant { path: folder.path().join("inbox.queue"), visibility: LONG, max_hold: LONG };
+    let error = Queue::open(&QueueGrant::File(grant)).await.err().unwrap().to_string();
     assert!(error.contains("not a database"), "{error}");
 }

@@ -1,0 +1,212 @@
+//! The tasks of a queue: one polls, the other keeps what is held from others and gives it back.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
+use futures::stream::FuturesUnordered;
+use futures::{StreamExt, stream};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::MissedTickBehavior;
+
+use super::claim_check::{self, Payload};
+use super::client::BATCH;
+use super::failure::FailureKind;
+use super::holding::Held;
+use super::prefetch::Ready;
+use super::{AT_ONCE, Inner, received};
+
+/// Messages that go back to the queue.
+pub(super) struct Release {
+    pub(super) handles: Vec<u64>,
+    /// Told when they are back.
+    pub(super) reply: Option<oneshot::Sender<()>>,
+}
+
+/// When a message comes again whose payload cannot be fetched for the time being.
+const LATER_SECS: u64 = 30;
+
+/// Longest time between two looks at what is held.
+const BEAT: Duration = Duration::from_secs(3);
+
+/// Polls while somebody asks, until it is to end; then waits for the polls under way.
+pub(super) async fn poll(inner: Arc<Inner>) {
+    let mut polls = FuturesUnordered::new();
+    loop {
+        let not_before = loop {
+            let prefetch = &mut inner.state().prefetch;
+            match prefetch.next_poll(Instant::now()) {
+                Some(messages) => polls.push(inner.poll_once(messages)),
+                None if prefetch.has_ended() => return,
+                None => break prefetch.not_before(),
+            }
+        };
+        let pause = not_before.map_or(Duration::MAX, |time| time.saturating_duration_since(Instant::now()));
+        tokio::select! {
+            Some(()) = polls.next() => {}
+            () = inner.wanted.notified() => {}
+            () = tokio::time::sleep(pause), if !pause.is_zero() => {}
+        }
+    }
+}
+
+/// Keeps what is held from others, and gives back what it is asked to; at its end, all.
+pub(super) async fn keep(inner: Arc<Inner>, mut releases: mpsc::UnboundedReceiver<Release>) {
+    let mut beat = tokio::time::interval(BEAT.min(inner.visibility / 10));
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            release = releases.recv() => match release {
+                Some(Release { handles, reply }) => {
+                    inner.release(handles).await;
+                    // Whoever asked may have given up.
+                    let _ = reply.map(|reply| reply.send(()));
+                }
+                None => break,
+            },
+            _ = beat.tick() => inner.beat().await,
+        }
+    }
+    let all = inner.state().holding.handles();
+    inner.release(all).await;
+}
+
+impl Inner {
+    async fn poll_once(&self, messages: usize) {
+        match self.client.receive(messages, self.visibility).await {
+            Ok(received) => {
+                let count = received.len();
+                let ready = self.take(received).await;
+                self.state().prefetch.polled(messages, count, ready);
+            }
+            Err(failure) => {
+                let error = self.client.error(failure);
+                self.state().prefetch.failed(messages, error, Instant::now());
+            }
+        }
+        self.arrived.notify_waiters();
+    }
+
+    /// Holds received messages, and fetches their payloads. Those that were held already are not among the result.
+    async fn take(&self, received: Vec<Message>) -> Vec<Ready> {
+        let now = Instant::now();
+        let fresh: Vec<(u64, Option<String>, Message)> = {
+            let holding = &mut self.state().holding;
+            let take = |mut message: Message| {
+                let (id, receipt) = (message.message_id.clone()?, message.receipt_handle.take()?);
+                let system = message.attributes.as_ref();
+                let group = system.and_then(|system| system.get(&MessageSystemAttributeName::MessageGroupId)).cloned();
+                Some((holding.take(&id, receipt, group.as_deref(), now)?, group, message))
+            };
+            received.into_iter().filter_map(take).collect()
+        };
+        let resolving: Vec<_> = fresh.into_iter().map(|fresh| self.resolve(fresh)).collect();
+        let resolved: Vec<(u64, Option<String>, Message, Payload)> =
+            stream::iter(resolving).buffered(BATCH).collect().await;
+        let (mut ready, mut later) = (Vec::new(), Vec::new());
+        let mut later_groups = BTreeSet::new();
+        for (handle, group, mut message, payload) in resolved {
+            if group.as_ref().is_some_and(|group| later_groups.contains(group)) {
+                later.push(handle);
+                continue;
+            }
+            let (body, is_fetched, unresolved) = match payload {
+                Payload::Inline => (message.body.take().unwrap_or_default().into_bytes(), false, None),
+                Payload::Fetched(payload) => (payload, true, None),
+                Payload::Unresolved(reason) => {
+                    (message.body.take().unwrap_or_default().into_bytes(), false, Some(reason))
+                }
+                Payload::Later(reason) => {
+                    tracing::warn!("a message's payload cannot be fetched, it comes again: {reason}");
+                    later_groups.extend(group);
+                    later.push(handle);
+                    continue;
+                }
+            };
+            let attrs = received::attrs(&message, &self.accounts, is_fetched, unresolved);
+            ready.push(Ready { handle, group, attrs, body });
+        }
+        self.give_back(&later, LATER_SECS).await;
+        ready
+    }
+
+    async fn resolve(
+        &self,
+        (handle, group, message): (u64, Option<String>, Message),
+    ) -> (u64, Option<String>, Message, Payload) {
+        let body = message.body.as_deref().unwrap_or_default();
+        let payload = claim_check::resolve(self.sender.claim_check.as_ref(), body).await;
+        (handle, group, message, payload)
+    }
+
+    /// Makes messages visible and forgets them, the latest first: so no message of a group is there before an earlier one.
+    async fn release(&self, mut handles: Vec<u64>) {
+        handles.sort_unstable_by(|one, other| other.cmp(one));
+        self.give_back(&handles, 0).await;
+    }
+
+    async fn give_back(&self, handles: &[u64], secs: u64) {
+        let held = {
+            let holding = &mut self.state().holding;
+            let held = holding.held(handles);
+            handles.iter().for_each(|handle| holding.remove(*handle));
+            held
+        };
+        // One batch after the other, for the order.
+        for batch in held.chunks(BATCH) {
+            self.change_visibility(batch, secs).await;
+        }
+    }
+
+    /// Renews what is due, and gives back what was held for too long or what nobody asks for.
+    async fn beat(&self) {
+        let now = Instant::now();
+        let (idle, overdue, due) = {
+            let state = &mut *self.state();
+            let idle = state.prefetch.idle(now);
+            let overdue = state.holding.overdue(now);
+            overdue.iter().for_each(|held| state.holding.visible(held));
+            let due = state.holding.due(now).into_iter().filter(|held| !idle.contains(&held.handle));
+            let due: Vec<(Held, u64)> = due
+                .map(|held| {
+                    let secs = state.holding.seconds(held.handle, now);
+                    (held, secs)
+                })
+                .collect();
+            (idle, overdue, due)
+        };
+        self.release(idle).await;
+        for batch in overdue.chunks(BATCH) {
+            self.change_visibility(batch, 0).await;
+        }
+        let renewing: Vec<_> = due.chunks(BATCH).map(|batch| self.renew(batch, now)).collect();
+        stream::iter(renewing).buffer_unordered(AT_ONCE).collect::<Vec<()>>().await;
+    }
+
+    async fn renew(&self, batch: &[(Held, u64)], now: Instant) {
+        let receipts: Vec<(String, u64)> = batch.iter().map(|(held, secs)| (held.receipt.clone(), *secs)).collect();
+        let failed = self.client.change_visibility(receipts).await;
+        if let Some((_, failure)) = failed.first() {
+            tracing::warn!(messages = failed.len(), "messages that this host holds may come twice: {failure}");
+        }
+        let holding = &mut self.state().holding;
+        for (place, (held, _)) in batch.iter().enumerate() {
+            match failed.iter().find(|(failed, _)| *failed == place).map(|(_, failure)| failure.kind) {
+                None => holding.renewed(held, now),
+                Some(FailureKind::Invalid) => holding.visible(held),
+                // The next beat tries again.
+                Some(FailureKind::Temporary | FailureKind::Refused) => {}
+            }
+        }
+    }
+
+    /// What fails comes again when its time is over.
+    async fn change_visibility(&self, batch: &[Held], secs: u64) {
+        let receipts: Vec<(String, u64)> = batch.iter().map(|held| (held.receipt.clone(), secs)).collect();
+        let failed = self.client.change_visibility(receipts).await;
+        if let Some((_, failure)) = failed.iter().find(|(_, failure)| failure.kind != FailureKind::Invalid) {
+            tracing::warn!(messages = failed.len(), "messages were not given back at once: {failure}");
+        }
+    }
+}
