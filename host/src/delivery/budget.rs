@@ -211,7 +211,11 @@ mod tests {
 
         archive.add(&message_a);
         documents.add(&document_a);
-        assert_eq!(pressed(&archive, &documents), [false, false], "half, each buffer once; what is worked on presses not");
+        assert_eq!(
+            pressed(&archive, &documents),
+            [false, false],
+            "half, each buffer once; what is worked on presses not"
+        );
         archive.add(&message_b);
         assert_eq!(pressed(&archive, &documents), [true, false], "the oldest");
         let younger = budget.open_batch();

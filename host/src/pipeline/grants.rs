@@ -40,6 +40,7 @@ impl Grant {
         match self {
             Grant::Queue(_) => Capability::Queue,
             Grant::Objects(_) => Capability::Objects,
+            Grant::Http(_) => Capability::Http,
             Grant::Console => Capability::Console,
         }
     }
@@ -49,6 +50,7 @@ impl Grant {
         match self {
             Grant::Queue(_) | Grant::Console => true,
             Grant::Objects(objects) => matches!(objects, ObjectsGrant::Folder(_)),
+            Grant::Http(_) => false,
         }
     }
 }
@@ -166,6 +168,7 @@ fn no_address(capability: Capability, url: &Url<'_>, report: &mut Report<'_>) {
 fn schemes(capability: Capability) -> &'static str {
     match capability {
         Capability::Objects => "`s3:` and `file:`",
+        Capability::Http => "`https:` and `http:`",
         Capability::Queue | Capability::Console => "`file:`",
     }
 }
