@@ -98,8 +98,13 @@ async fn check_http(grant: &HttpGrant) -> Result<String, String> {
 
 async fn check_server(url: &Url, grant: &HttpGrant) -> Result<String, String> {
     let client = Client::open(grant).await.map_err(|error| error.to_string())?;
-    let request =
-        Request { method: ::http::Method::GET, path: "/".to_owned(), headers: vec![], body: vec![].into(), gzip: false };
+    let request = Request {
+        method: ::http::Method::GET,
+        path: "/".to_owned(),
+        headers: vec![],
+        body: vec![].into(),
+        gzip: false,
+    };
     let response = client.send(request).await.map_err(|error| error.to_string())?;
     match response.status {
         status @ (401 | 403) => {
