@@ -17,7 +17,7 @@ use crate::setup::kibana::{self, Destination};
 pub enum Command {
     /// Install index patterns, charts and dashboards in Kibana or OpenSearch Dashboards, or replace them.
     #[command(
-        after_help = "Examples:\n  rayline setup kibana central.toml --url https://kibana.example.com\n  rayline setup kibana central.toml --url https://kibana.example.com --space xray\n  rayline setup kibana --print > dashboards.ndjson\n\nThe `auth` and `tls` of `grants.http` of the pipeline's `elasticsearch-sink` are used, with --url for an address."
+        after_help = "Examples:\n  rayline setup kibana central.toml --url https://kibana.example.com\n  rayline setup kibana central.toml --url https://kibana.example.com --space xray\n  rayline setup kibana --print > dashboards.ndjson\n\nThe `auth` and `ca_file` of `grants.http` of the pipeline's `elasticsearch-sink` are used, with --url for an address."
     )]
     Kibana(Kibana),
 }

@@ -136,7 +136,7 @@ pub(super) fn refusal(response: &Response, path: &str) -> anyhow::Error {
     }
 }
 
-pub(super) async fn get(client: &Client, path: &str) -> anyhow::Result<Response> {
+async fn get(client: &Client, path: &str) -> anyhow::Result<Response> {
     let request =
         Request { method: Method::GET, path: path.to_owned(), headers: Vec::new(), body: Bytes::new(), gzip: false };
     client.send(request).await.context("cannot reach the server of --url")
