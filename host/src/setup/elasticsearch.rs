@@ -116,8 +116,11 @@ async fn retain(server: &Server<'_>, days: u32, report: &mut Report) -> anyhow::
         if let (Some(number), Some(term)) = (found.body.get("_seq_no"), found.body.get("_primary_term")) {
             path += &format!("?if_seq_no={number}&if_primary_term={term}");
         }
-        put(server, &resource, &path, &found, report).await?.map_err(|answer| refusal(&resource, &answer))?;
-        return Ok(Some(policies));
+        match put(server, &resource, &path, &found, report).await? {
+            Ok(()) => return Ok(Some(policies)),
+            Err(answer) if answer.is_unknown_path() => {}
+            Err(answer) => return Err(refusal(&resource, &answer)),
+        }
     }
     report.notes.push(format!(
         "this server has no lifecycle policies: run `rayline prune PIPELINE --older-than-days {days}` once a day instead"

@@ -113,9 +113,12 @@ impl Answer {
         (200..300).contains(&self.status)
     }
 
-    /// Whether the server has nothing at this path: a plugin or module is not there.
+    /// Whether the server has nothing at this path: a plugin or module is not there. Elasticsearch 7 then takes the path
+    /// for an index's.
     pub fn is_unknown_path(&self) -> bool {
-        self.status == 405 || self.status == 400 && self.reason().contains("no handler found for uri")
+        let reason = self.reason();
+        let is_refused = ["no handler found for uri", "Invalid index name [_"].iter().any(|sign| reason.contains(sign));
+        self.status == 405 || self.status == 400 && is_refused
     }
 
     /// Why it was refused, as the server puts it.
