@@ -70,7 +70,7 @@ fn every_server_takes_every_document_and_gives_the_same_answers() {
 
 #[test]
 fn what_is_printed_is_what_a_console_takes() {
-    let text = print(Some(90));
+    let text = print("xray", Some(90));
     let requests: Vec<&str> = text.lines().filter(|line| line.starts_with("PUT /")).collect();
     let templates = [
         "/_component_template/xray",
@@ -94,7 +94,7 @@ fn what_is_printed_is_what_a_console_takes() {
 }
 
 fn install_on(server: &Search, retention_days: Option<u32>) -> Report {
-    runtime().block_on(install(&grant(server), retention_days)).expect("a set-up")
+    runtime().block_on(install(&grant(server), "xray", retention_days)).expect("a set-up")
 }
 
 fn outcomes(report: &Report) -> Vec<Outcome> {
@@ -112,7 +112,7 @@ fn index(server: &Search, documents: &[Value]) {
         };
         let month = document["body"]["@timestamp"].as_str().expect("a time")[..7].replace('-', ".");
         let action = json!({"index": {
-            "_index": format!("{}-{month}", kind.name()),
+            "_index": format!("{}-{month}", kind.name("xray")),
             "_id": document["id"],
             "version": document["version"],
             "version_type": "external_gte",
@@ -129,14 +129,14 @@ fn index(server: &Search, documents: &[Value]) {
 /// Every field that can be searched is one that the mapping names.
 fn assert_no_field_is_a_guess(server: &Search, index: Index) {
     let named: BTreeSet<&str> = EVERY.iter().copied().chain(index.fields()).map(|(name, _)| name).collect();
-    let answer = server.get(&format!("/{}/_field_caps?fields=*", index.pattern())).json();
+    let answer = server.get(&format!("/{}/_field_caps?fields=*", index.pattern("xray"))).json();
     for (name, types) in answer["fields"].as_object().expect("fields") {
         let types: Vec<&String> = types.as_object().expect("types").keys().collect();
         assert_eq!(types.len(), 1, "{name} has several types: {types:?}");
         let is_ours = named.iter().any(|field| {
             field == name || field.starts_with(&format!("{name}.")) || name.starts_with(&format!("{field}."))
         });
-        assert!(name.starts_with('_') || is_ours, "{name} is not in the mapping of {}", index.name());
+        assert!(name.starts_with('_') || is_ours, "{name} is not in the mapping of {}", index.name("xray"));
     }
 }
 
@@ -146,7 +146,7 @@ fn assert_months_go(server: &Search) {
         server.request("PUT", &format!("/{name}"), "").ok();
     }
     let run = |is_rehearsal| {
-        runtime().block_on(prune(&grant(server), date(2025, 3, 31), 30, is_rehearsal)).expect("a pruning")
+        runtime().block_on(prune(&grant(server), "xray", date(2025, 3, 31), 30, is_rehearsal)).expect("a pruning")
     };
     let rehearsed = run(true);
     assert_eq!(rehearsed.old, ["xray-spans-2025.01", "xray-traces-2025.02"]);

@@ -27,11 +27,11 @@ pub struct Args {
 /// # Errors
 /// When a server does not answer or refuses.
 pub async fn run(args: Args) -> anyhow::Result<Exit> {
-    let Some(grants) = indices(&args.pipeline)? else { return Ok(Exit::Invalid) };
+    let Some(indices) = indices(&args.pipeline)? else { return Ok(Exit::Invalid) };
     let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
-    for (stage, grant) in grants {
-        let report = prune(&grant, today, args.older_than_days, args.dry_run).await?;
-        println!("{stage}: {}", report.server);
+    for index in indices {
+        let report = prune(&index.grant, &index.prefix, today, args.older_than_days, args.dry_run).await?;
+        println!("{}: {}", index.stage, report.server);
         let verb = if args.dry_run { "would delete" } else { "deleted" };
         for name in &report.old {
             println!("  {verb}  {name}");

@@ -58,7 +58,7 @@ impl Outcome {
 ///
 /// # Errors
 /// When there is no answer, or a refusal.
-pub async fn install(grant: &HttpGrant, retention_days: Option<u32>) -> anyhow::Result<Report> {
+pub async fn install(grant: &HttpGrant, prefix: &str, retention_days: Option<u32>) -> anyhow::Result<Report> {
     let client = Client::open(grant).await?;
     let server = if matches!(&grant.auth, Auth::Aws { service, .. } if service == "aoss") {
         refuse_time_series(&client).await?;
@@ -68,16 +68,16 @@ pub async fn install(grant: &HttpGrant, retention_days: Option<u32>) -> anyhow::
     };
     let mut report = Report { server: server.title(), steps: Vec::new(), notes: Vec::new() };
     let policies = match retention_days {
-        Some(days) => retain(&server, days, &mut report).await?,
+        Some(days) => retain(&server, prefix, days, &mut report).await?,
         None => None,
     };
     let lifecycle = match policies {
-        Some(Policies::Lifecycle) => Some(retention::lifecycle()),
-        _ => lifecycle_that_is_there(&server).await?,
+        Some(Policies::Lifecycle) => Some(retention::lifecycle(prefix)),
+        _ => lifecycle_that_is_there(&server, prefix).await?,
     };
-    install_templates(&server, lifecycle.as_ref(), &mut report).await?;
+    install_templates(&server, prefix, lifecycle.as_ref(), &mut report).await?;
     if let Some(policies) = policies {
-        let (method, path, body) = policies.adoption();
+        let (method, path, body) = policies.adoption(prefix);
         let answer = server.call(method, &path, Some(&body)).await?;
         if !answer.is_ok() && answer.status != 404 {
             bail!("indices that are already there do not take the policy: {}", answer.reason());
@@ -87,8 +87,8 @@ pub async fn install(grant: &HttpGrant, retention_days: Option<u32>) -> anyhow::
 }
 
 /// What [`install`] would send to a server of each kind, for its development console.
-pub fn print(retention_days: Option<u32>) -> String {
-    let lifecycle = retention_days.map(|_| retention::lifecycle());
+pub fn print(prefix: &str, retention_days: Option<u32>) -> String {
+    let lifecycle = retention_days.map(|_| retention::lifecycle(prefix));
     let kinds = [
         ("Elasticsearch 7.8 and newer", Annotations::Flattened, Policies::Lifecycle, lifecycle.as_ref()),
         ("OpenSearch 2.7 and newer", Annotations::FlatObject, Policies::PLUGINS, None),
@@ -96,8 +96,8 @@ pub fn print(retention_days: Option<u32>) -> String {
     let mut text = String::new();
     for (title, annotations, policies, lifecycle) in kinds {
         text += &format!("# {title}\n\n");
-        let policy = retention_days.map(|days| policies.policy(days));
-        for resource in policy.into_iter().chain(templates(Form::Composable, annotations, lifecycle)) {
+        let policy = retention_days.map(|days| policies.policy(prefix, days));
+        for resource in policy.into_iter().chain(templates(prefix, Form::Composable, annotations, lifecycle)) {
             text += &format!("PUT {}\n{:#}\n\n", resource.path, resource.body);
         }
     }
@@ -105,9 +105,9 @@ pub fn print(retention_days: Option<u32>) -> String {
 }
 
 /// Installs a policy of the kind that the server has, if it has any.
-async fn retain(server: &Server<'_>, days: u32, report: &mut Report) -> anyhow::Result<Option<Policies>> {
+async fn retain(server: &Server<'_>, prefix: &str, days: u32, report: &mut Report) -> anyhow::Result<Option<Policies>> {
     for &policies in server.policies() {
-        let resource = policies.policy(days);
+        let resource = policies.policy(prefix, days);
         let found = server.call(Method::GET, &resource.path, None).await?;
         if found.is_unknown_path() {
             continue;
@@ -129,8 +129,8 @@ async fn retain(server: &Server<'_>, days: u32, report: &mut Report) -> anyhow::
 }
 
 /// The lifecycle setting of an earlier run, so that one without `retention_days` does not take it away.
-async fn lifecycle_that_is_there(server: &Server<'_>) -> anyhow::Result<Option<Value>> {
-    let Some(resource) = templates(server.form(), Annotations::Stored, None).into_iter().next() else {
+async fn lifecycle_that_is_there(server: &Server<'_>, prefix: &str) -> anyhow::Result<Option<Value>> {
+    let Some(resource) = templates(prefix, server.form(), Annotations::Stored, None).into_iter().next() else {
         return Ok(None);
     };
     let found = server.call(Method::GET, &resource.path, None).await?;
@@ -139,9 +139,14 @@ async fn lifecycle_that_is_there(server: &Server<'_>) -> anyhow::Result<Option<V
     Ok(settings.and_then(|settings| settings.pointer("/index/lifecycle")).cloned())
 }
 
-async fn install_templates(server: &Server<'_>, lifecycle: Option<&Value>, report: &mut Report) -> anyhow::Result<()> {
+async fn install_templates(
+    server: &Server<'_>,
+    prefix: &str,
+    lifecycle: Option<&Value>,
+    report: &mut Report,
+) -> anyhow::Result<()> {
     'types: for annotations in server.annotations() {
-        for resource in templates(server.form(), annotations, lifecycle) {
+        for resource in templates(prefix, server.form(), annotations, lifecycle) {
             if report.steps.iter().any(|step| step.title == resource.title) {
                 continue;
             }

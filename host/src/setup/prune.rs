@@ -26,10 +26,16 @@ pub struct Report {
 ///
 /// # Errors
 /// When there is no answer, or a refusal.
-pub async fn prune(grant: &HttpGrant, today: Date, days: u32, is_rehearsal: bool) -> anyhow::Result<Report> {
+pub async fn prune(
+    grant: &HttpGrant,
+    prefix: &str,
+    today: Date,
+    days: u32,
+    is_rehearsal: bool,
+) -> anyhow::Result<Report> {
     let client = Client::open(grant).await?;
     let server = Server::find(&client).await?;
-    let patterns = Index::ALL.map(Index::pattern).join(",");
+    let patterns = Index::ALL.map(|index| index.pattern(prefix)).join(",");
     let path = format!("/{patterns}/_settings?expand_wildcards=open,closed&filter_path=*.settings.index.uuid");
     let answer = server.call(Method::GET, &path, None).await?;
     if !answer.is_ok() && answer.status != 404 {
@@ -37,7 +43,7 @@ pub async fn prune(grant: &HttpGrant, today: Date, days: u32, is_rehearsal: bool
     }
     let indices = answer.body.as_object().filter(|_| answer.is_ok());
     let names = indices.into_iter().flat_map(|indices| indices.keys());
-    let (mut old, kept): (Vec<&String>, Vec<_>) = names.partition(|name| is_old(name, today, days));
+    let (mut old, kept): (Vec<&String>, Vec<_>) = names.partition(|name| is_old(name, prefix, today, days));
     old.sort();
     for name in &old {
         if is_rehearsal {
@@ -53,8 +59,8 @@ pub async fn prune(grant: &HttpGrant, today: Date, days: u32, is_rehearsal: bool
 
 /// Whether every day of the index's month is more than `days` before `today`. A name that ends in no month is nobody's
 /// here.
-fn is_old(name: &str, today: Date, days: u32) -> bool {
-    let month = Index::ALL.iter().find_map(|index| month(name.strip_prefix(index.name())?.strip_prefix('-')?));
+fn is_old(name: &str, prefix: &str, today: Date, days: u32) -> bool {
+    let month = Index::ALL.iter().find_map(|index| month(name.strip_prefix(&index.name(prefix))?.strip_prefix('-')?));
     let next_month = month.and_then(|first| first.checked_add(1.month()).ok());
     let limit = Span::new().try_days(days).ok().and_then(|days| today.checked_sub(days).ok());
     matches!((next_month, limit), (Some(next_month), Some(limit)) if next_month <= limit)
@@ -92,7 +98,7 @@ mod tests {
             ("xray-spans-2020.01", u32::MAX, false),
         ];
         for (name, days, expected) in table {
-            assert_eq!(is_old(name, date(2026, 11, 15), days), expected, "{name}, {days} days");
+            assert_eq!(is_old(name, "xray", date(2026, 11, 15), days), expected, "{name}, {days} days");
         }
     }
 }

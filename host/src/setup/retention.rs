@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::mapping::Index;
-use super::template::{NAME, Resource};
+use super::template::Resource;
 
 /// An index is as old as its first document, and its last one comes up to a month later.
 const MONTH_DAYS: u32 = 31;
@@ -24,19 +24,19 @@ impl Policies {
     /// Of Amazon's Elasticsearch 7.
     pub const OPENDISTRO: Policies = Policies::State("/_opendistro/_ism");
 
-    /// The policy that keeps every document for so many days at least.
-    pub fn policy(self, days: u32) -> Resource {
+    /// The policy that keeps every document for so many days at least. It has the indices' prefix for its name.
+    pub fn policy(self, prefix: &str, days: u32) -> Resource {
         let age = format!("{}d", days.saturating_add(MONTH_DAYS));
         match self {
             Policies::Lifecycle => Resource {
-                title: format!("lifecycle policy {NAME}"),
-                path: format!("/_ilm/policy/{NAME}"),
+                title: format!("lifecycle policy {prefix}"),
+                path: format!("/_ilm/policy/{prefix}"),
                 body: json!({"policy": {"phases": {"delete": {"min_age": age, "actions": {"delete": {}}}}}}),
-                place: format!("/{NAME}"),
+                place: format!("/{prefix}"),
             },
             Policies::State(path) => Resource {
-                title: format!("state policy {NAME}"),
-                path: format!("{path}/policies/{NAME}"),
+                title: format!("state policy {prefix}"),
+                path: format!("{path}/policies/{prefix}"),
                 body: json!({"policy": {
                     "description": "Deletes old X-Ray indices",
                     "default_state": "kept",
@@ -46,7 +46,7 @@ impl Policies {
                         ]},
                         {"name": "deleted", "actions": [{"delete": {}}], "transitions": []},
                     ],
-                    "ism_template": [{"index_patterns": Index::ALL.map(Index::pattern), "priority": 100}],
+                    "ism_template": [{"index_patterns": Index::ALL.map(|index| index.pattern(prefix)), "priority": 100}],
                 }}),
                 place: String::new(),
             },
@@ -54,18 +54,22 @@ impl Policies {
     }
 
     /// What makes indices that are already there follow the policy: method, path and body.
-    pub fn adoption(self) -> (http::Method, String, Value) {
-        let patterns = Index::ALL.map(Index::pattern).join(",");
+    pub fn adoption(self, prefix: &str) -> (http::Method, String, Value) {
+        let patterns = Index::ALL.map(|index| index.pattern(prefix)).join(",");
         match self {
-            Policies::Lifecycle => {
-                (http::Method::PUT, format!("/{patterns}/_settings"), json!({"index": {"lifecycle": lifecycle()}}))
+            Policies::Lifecycle => (
+                http::Method::PUT,
+                format!("/{patterns}/_settings"),
+                json!({"index": {"lifecycle": lifecycle(prefix)}}),
+            ),
+            Policies::State(path) => {
+                (http::Method::POST, format!("{path}/add/{patterns}"), json!({"policy_id": prefix}))
             }
-            Policies::State(path) => (http::Method::POST, format!("{path}/add/{patterns}"), json!({"policy_id": NAME})),
         }
     }
 }
 
 /// The setting by which an index follows the lifecycle policy.
-pub fn lifecycle() -> Value {
-    json!({"name": NAME})
+pub fn lifecycle(prefix: &str) -> Value {
+    json!({"name": prefix})
 }

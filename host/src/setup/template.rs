@@ -4,9 +4,6 @@ use serde_json::{Value, json};
 
 use super::mapping::{self, Annotations, EVERY, Index};
 
-/// The component template, and the policy, have this name.
-pub const NAME: &str = "xray";
-
 /// Something that is put on a server as a whole.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Resource {
@@ -29,8 +26,8 @@ pub enum Form {
     Legacy,
 }
 
-/// The templates of all indices. `lifecycle` is the setting `index.lifecycle`, where indices have one.
-pub fn templates(form: Form, annotations: Annotations, lifecycle: Option<&Value>) -> Vec<Resource> {
+/// The templates of all indices of a prefix; the component template has it for its name. `lifecycle` is the setting `index.lifecycle`, where indices have one.
+pub fn templates(prefix: &str, form: Form, annotations: Annotations, lifecycle: Option<&Value>) -> Vec<Resource> {
     let mut index = json!({"number_of_shards": 1, "refresh_interval": "10s"});
     if let (Value::Object(index), Some(lifecycle)) = (&mut index, lifecycle) {
         index.insert("lifecycle".to_owned(), lifecycle.clone());
@@ -39,23 +36,23 @@ pub fn templates(form: Form, annotations: Annotations, lifecycle: Option<&Value>
     let mut templates = Vec::new();
     if form == Form::Composable {
         templates.push(Resource {
-            title: format!("component template {NAME}"),
-            path: format!("/_component_template/{NAME}"),
+            title: format!("component template {prefix}"),
+            path: format!("/_component_template/{prefix}"),
             body: json!({"template": {"settings": settings}}),
             place: "/component_templates/0/component_template".to_owned(),
         });
     }
     for index in Index::ALL {
         let mappings = mapping::mapping(EVERY.iter().copied().chain(index.fields()), annotations);
-        let name = index.name();
+        let name = index.name(prefix);
         let title = format!("index template {name}");
         templates.push(match form {
             Form::Composable => Resource {
                 title,
                 path: format!("/_index_template/{name}"),
                 body: json!({
-                    "index_patterns": [index.pattern()],
-                    "composed_of": [NAME],
+                    "index_patterns": [index.pattern(prefix)],
+                    "composed_of": [prefix],
                     "priority": 100,
                     "template": {"mappings": mappings},
                 }),
@@ -64,7 +61,7 @@ pub fn templates(form: Form, annotations: Annotations, lifecycle: Option<&Value>
             Form::Legacy => Resource {
                 title,
                 path: format!("/_template/{name}"),
-                body: json!({"index_patterns": [index.pattern()], "settings": settings, "mappings": mappings}),
+                body: json!({"index_patterns": [index.pattern(prefix)], "settings": settings, "mappings": mappings}),
                 place: format!("/{name}"),
             },
         });

@@ -28,14 +28,14 @@ pub struct Args {
 /// # Errors
 /// When one does not answer or refuses.
 pub async fn run(args: Args) -> anyhow::Result<Exit> {
-    let Some(grants) = indices(&args.pipeline)? else { return Ok(Exit::Invalid) };
-    if args.print {
-        print!("{}", print(args.retention_days));
-        return Ok(Exit::Done);
-    }
-    for (stage, grant) in grants {
-        let report = install(&grant, args.retention_days).await?;
-        println!("{stage}: {}", report.server);
+    let Some(indices) = indices(&args.pipeline)? else { return Ok(Exit::Invalid) };
+    for index in indices {
+        if args.print {
+            print!("{}", print(&index.prefix, args.retention_days));
+            continue;
+        }
+        let report = install(&index.grant, &index.prefix, args.retention_days).await?;
+        println!("{}: {}", index.stage, report.server);
         for step in report.steps {
             println!("  {:9}  {}", step.outcome.word(), step.title);
         }
@@ -46,26 +46,35 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// The `http` grant of each `elasticsearch-sink` of a pipeline, by the stage's name, each server once. `None` when the
-/// file has errors, which are then on standard error.
+/// Where one `elasticsearch-sink` writes.
+pub struct Indices {
+    /// The stage's name.
+    pub stage: String,
+    /// The servers.
+    pub grant: HttpGrant,
+    /// What the indices' names begin with.
+    pub prefix: String,
+}
+
+/// Where the stages of a pipeline with `elasticsearch-sink` write, each place once. `None` when the file has errors, which
+/// are then on standard error.
 ///
 /// # Errors
 /// When the file cannot be read, or has no such stage.
-pub fn indices(file: &Path) -> anyhow::Result<Option<Vec<(String, HttpGrant)>>> {
+pub fn indices(file: &Path) -> anyhow::Result<Option<Vec<Indices>>> {
     let files = [file.to_owned()];
     let Some(pipelines) = Loader::for_pipelines(&files, false)?.pipelines(&files)? else { return Ok(None) };
     let shipped = PluginRef::Shipped("elasticsearch-sink".to_owned());
-    let stages = pipelines.into_iter().flat_map(|pipeline| pipeline.stages);
-    let mut grants: Vec<(String, HttpGrant)> = Vec::new();
-    for stage in stages.filter(|stage| stage.plugin == shipped) {
-        if let Some(Grant::Http(grant)) = stage.grants.get("http")
-            && !grants.iter().any(|(_, other)| other == grant)
-        {
-            grants.push((stage.name, grant.clone()));
+    let mut indices: Vec<Indices> = Vec::new();
+    for stage in pipelines.into_iter().flat_map(|pipeline| pipeline.stages).filter(|stage| stage.plugin == shipped) {
+        let Some(Grant::Http(grant)) = stage.grants.get("http") else { continue };
+        let prefix = stage.options.get("index_prefix").and_then(|prefix| prefix.as_str()).unwrap_or("xray");
+        if !indices.iter().any(|other| other.grant == *grant && other.prefix == prefix) {
+            indices.push(Indices { stage: stage.name, grant: grant.clone(), prefix: prefix.to_owned() });
         }
     }
-    if grants.is_empty() {
+    if indices.is_empty() {
         bail!("{} has no stage with `plugin = \"elasticsearch-sink\"`, whose `grants.http` is used", file.display());
     }
-    Ok(Some(grants))
+    Ok(Some(indices))
 }
