@@ -71,3 +71,7 @@ mod kibana;
 /// `elasticsearch-sink` against real servers, and one that answers as none does.
 #[cfg(test)]
 mod elasticsearch;
+
+/// `rayline setup elasticsearch` and `rayline prune`.
+#[cfg(test)]
+mod setup;

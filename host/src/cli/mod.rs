@@ -12,6 +12,7 @@ pub mod load;
 pub mod logs;
 pub mod plugin;
 pub mod progress;
+pub mod prune;
 pub mod replay;
 pub mod run;
 pub mod setup;
@@ -88,6 +89,11 @@ enum Command {
     /// Set up what a pipeline needs in other programs.
     #[command(subcommand)]
     Setup(setup::Command),
+    /// Delete the indices of months that are over for long enough, on every kind of server.
+    #[command(
+        after_help = "Examples:\n  rayline prune central.toml --older-than-days 90 --dry-run\n  rayline prune central.toml --older-than-days 90"
+    )]
+    Prune(prune::Args),
     /// Show, describe and build plugins.
     #[command(subcommand)]
     Plugin(plugin::Command),
@@ -129,6 +135,7 @@ pub fn main() -> ExitCode {
             Command::Validate(args) => validate::validate(&args).await,
             Command::Replay(args) => replay::replay(args).await,
             Command::Setup(command) => setup::setup(command).await,
+            Command::Prune(args) => prune::run(args).await,
             Command::Plugin(command) => plugin::plugin(command),
             Command::DeadLetter(command) => dead_letter::dead_letter(command).await,
             Command::Completion { shell } => {

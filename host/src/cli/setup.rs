@@ -1,4 +1,4 @@
-//! `rayline setup kibana`.
+//! `rayline setup`.
 
 use std::path::PathBuf;
 
@@ -12,9 +12,16 @@ use crate::pipeline::{Grant, HttpGrant, Pipeline, PluginRef};
 use crate::setup::kibana::object::Form;
 use crate::setup::kibana::{self, Destination};
 
+pub(super) mod elasticsearch;
+
 /// What to set up.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
+    /// Install index templates in Elasticsearch or OpenSearch, or replace them; say what was done.
+    #[command(
+        after_help = "Examples:\n  rayline setup elasticsearch central.toml\n  rayline setup elasticsearch central.toml --retention-days 90\n  rayline setup elasticsearch central.toml --print > index-templates.txt"
+    )]
+    Elasticsearch(elasticsearch::Args),
     /// Install index patterns, charts and dashboards in Kibana or OpenSearch Dashboards, or replace them.
     #[command(
         after_help = "Examples:\n  rayline setup kibana central.toml --url https://kibana.example.com\n  rayline setup kibana central.toml --url https://kibana.example.com --space xray\n  rayline setup kibana --print > dashboards.ndjson\n\nThe `auth` and `ca_file` of `grants.http` of the pipeline's `elasticsearch-sink` are used, with --url for an address."
@@ -49,6 +56,7 @@ pub struct Kibana {
 /// When a server cannot be set up.
 pub async fn setup(command: Command) -> anyhow::Result<Exit> {
     match command {
+        Command::Elasticsearch(args) => elasticsearch::run(args).await,
         Command::Kibana(args) => kibana(args).await,
     }
 }

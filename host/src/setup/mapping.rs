@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-/// Which index a document is in. Each is one index a month, `xray-NAME-YYYY.MM`.
+/// Which index a document is in. Each is one index a month, `PREFIX-executions-YYYY.MM` and so on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Index {
     /// One document for each execution.
@@ -219,18 +219,19 @@ impl Index {
     /// All of them.
     pub const ALL: [Index; 3] = [Index::Executions, Index::Traces, Index::Spans];
 
-    /// `xray-executions`, `xray-traces`, `xray-spans`: what comes before the month.
-    pub fn name(self) -> &'static str {
-        match self {
-            Index::Executions => "xray-executions",
-            Index::Traces => "xray-traces",
-            Index::Spans => "xray-spans",
-        }
+    /// What comes before the month: `xray-executions`, where the sink's `index_prefix` is `xray`.
+    pub fn name(self, prefix: &str) -> String {
+        let family = match self {
+            Index::Executions => "executions",
+            Index::Traces => "traces",
+            Index::Spans => "spans",
+        };
+        format!("{prefix}-{family}")
     }
 
     /// What matches every month's index.
-    pub fn pattern(self) -> String {
-        format!("{}-*", self.name())
+    pub fn pattern(self, prefix: &str) -> String {
+        format!("{}-*", self.name(prefix))
     }
 
     /// The fields that its documents have beside [`EVERY`].

@@ -2,7 +2,7 @@
 //! modules (no lifecycle policies, no data streams; Elasticsearch's answers `GET /` on 7.17 only).
 
 use std::fs;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -59,6 +59,17 @@ impl Engine {
 
     pub fn version(self) -> &'static str {
         self.names().artifact.split(':').nth(2).expect("a version")
+    }
+
+    /// Where it is installed.
+    fn home(self) -> PathBuf {
+        let home = download::distribution(self.names().artifact);
+        // The Thai analyzer of OpenSearch 3's own analysis module wants what the packaged Java has not, and then no
+        // index can be made. The other servers' zips do not have that module.
+        match fs::remove_dir_all(home.join("modules/analysis-common")) {
+            Err(error) if error.kind() != ErrorKind::NotFound => panic!("{}: {error}", home.display()),
+            _ => home,
+        }
     }
 
     fn names(self) -> Names {
@@ -202,7 +213,7 @@ fn configure(folder: &Path, engine: Engine, port: u16, settings: &Settings) {
     fs::write(config.join(format!("{}.yml", names.program)), text).expect("a file");
     let options = format!("-Xms256m\n-Xmx512m\n-Djava.io.tmpdir={place}/tmp\n{}", names.options);
     fs::write(config.join("jvm.options"), options).expect("a file");
-    let logging = download::distribution(names.artifact).join("config/log4j2.properties");
+    let logging = engine.home().join("config/log4j2.properties");
     fs::copy(logging, config.join("log4j2.properties")).expect("a file");
 }
 
@@ -213,7 +224,7 @@ fn command(folder: &Path, engine: Engine, program: &str) -> Command {
         Engine::OpenSearch3 => java::packaged(),
         _ => java::local().expect("the install asked for one"),
     };
-    let mut command = process::unprivileged(&download::distribution(names.artifact).join("bin").join(program));
+    let mut command = process::unprivileged(&engine.home().join("bin").join(program));
     let variable = |name: &str| format!("{}_{name}", names.variables);
     command
         .env(variable("PATH_CONF"), folder.join("config"))
