@@ -9,7 +9,9 @@ use serde_json::{Value, json};
 
 use self::proxy::{Fault, Proxy};
 use crate::harness::{Host, Invocation, World, generated, guest, malformed, numbered};
-use crate::servers::{REGION, Sqs, elasticmq, moto, request, unique};
+use crate::servers::request::request;
+use crate::servers::sqs::{REGION, Sqs};
+use crate::servers::{elasticmq, moto, unique};
 
 /// A host with credentials and a region.
 fn rayline(world: &World, args: &[&str]) -> Invocation {
@@ -341,7 +343,7 @@ fn throttling_and_expired_credentials_pass() {
     let fault = |action, status, code, times| Fault { action, status, code, times };
     // More than the SDK itself tries.
     let proxy = Proxy::start(
-        &elasticmq().url,
+        &elasticmq().sqs.endpoint,
         vec![
             fault("SendMessageBatch", "400 Bad Request", "ThrottlingException", 9),
             fault("ReceiveMessage", "403 Forbidden", "ExpiredToken", 3),
@@ -349,7 +351,7 @@ fn throttling_and_expired_credentials_pass() {
             fault("DeleteMessageBatch", "400 Bad Request", "RequestThrottled", 9),
         ],
     );
-    let grant = format!("\"{}\"", queue.replace(&elasticmq().url, &proxy.url));
+    let grant = format!("\"{}\"", queue.replace(&elasticmq().sqs.endpoint, &proxy.url));
     let messages = numbered(15);
     send(&world, &grant, &messages);
     run(&world, &move_all(&grant, "\"file:out.queue\"")).succeeds();
@@ -364,8 +366,8 @@ fn a_queue_that_may_not_be_read_stops_the_pipeline_with_advice() {
     let queue = elasticmq().sqs.create_queue(&unique("denied"), &[]);
     elasticmq().sqs.send(&queue, "{}");
     let denied = Fault { action: "ReceiveMessage", status: "403 Forbidden", code: "AccessDenied", times: 100 };
-    let proxy = Proxy::start(&elasticmq().url, vec![denied]);
-    let grant = format!("\"{}\"", queue.replace(&elasticmq().url, &proxy.url));
+    let proxy = Proxy::start(&elasticmq().sqs.endpoint, vec![denied]);
+    let grant = format!("\"{}\"", queue.replace(&elasticmq().sqs.endpoint, &proxy.url));
     let ended = run(&world, &move_all(&grant, "\"file:out.queue\"")).ends();
     assert_ne!(ended.status.code(), Some(0));
     let ended = ended.says("AccessDenied: asked to fail; see that the queue is there, and that its policy");

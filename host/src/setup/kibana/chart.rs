@@ -214,7 +214,7 @@ impl Index {
 
     /// What stands in a search's path.
     pub fn pattern(self) -> String {
-        let patterns: Vec<String> = self.kinds().iter().map(|kind| kind.pattern()).collect();
+        let patterns: Vec<String> = self.kinds().iter().map(|kind| kind.pattern("xray")).collect();
         patterns.join(",")
     }
 
