@@ -212,7 +212,7 @@ impl Index {
         }
     }
 
-    /// What stands in a search's path.
+    /// What stands in a search's path. Dashboards are for the sink's default `index_prefix`.
     pub fn pattern(self) -> String {
         let patterns: Vec<String> = self.kinds().iter().map(|kind| kind.pattern("xray")).collect();
         patterns.join(",")
