@@ -96,12 +96,13 @@ impl Client {
             .pool_idle_timeout(IDLE)
             .timeout(grant.timeout)
             .connect_timeout(grant.connect_timeout);
-        if grant.urls.iter().all(|url| url.scheme() == "http") {
+        let certificates = grant.ca_file.as_deref().map(certificates).transpose()?.unwrap_or_default();
+        builder = if grant.urls.iter().all(|url| url.scheme() == "http") {
             // A machine without any CA certificates is no hindrance then.
-            builder = builder.tls_certs_only([]);
-        } else if let Some(path) = &grant.ca_file {
-            builder = builder.tls_certs_merge(certificates(path)?);
-        }
+            builder.tls_certs_only(certificates)
+        } else {
+            builder.tls_certs_merge(certificates)
+        };
         let http = builder.build().map_err(|error| {
             let advice =
                 "does this machine have CA certificates (the package ca-certificates), and `ca_file` good ones?";
@@ -130,20 +131,21 @@ impl Client {
     pub async fn send(&self, request: Request) -> Result<Response, HttpError> {
         let request = prepare(request).await?;
         let mut last = None;
-        for server in self.0.servers.order(Instant::now()) {
+        let mut order = self.0.servers.order(Instant::now()).into_iter().peekable();
+        while let Some(server) = order.next() {
             match self.attempt(server, &request).await {
                 Ok(response) => {
                     server.resume();
                     return Ok(response);
                 }
                 Err(Failed { error, is_unsent }) => {
-                    if is_unsent {
-                        server.rest(Instant::now());
+                    // The last one's failure is the caller's to tell.
+                    if is_unsent && server.rest(Instant::now()) && order.peek().is_some() {
+                        tracing::warn!("{error}; the other servers do its work meanwhile");
                     }
                     if matches!(error, HttpError::Permanent(_)) || !(is_unsent || request.method.is_safe()) {
                         return Err(error);
                     }
-                    tracing::debug!("{error}");
                     last = Some(error);
                 }
             }
@@ -249,14 +251,15 @@ async fn prepare(request: Request) -> Result<Prepared, HttpError> {
         body = gzip::compress(body)
             .await
             .map_err(|error| HttpError::temporary("the body cannot be compressed", error.to_string()))?;
-        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        // After whatever the caller encoded it with.
+        headers.append(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
     Ok(Prepared { method, path, headers, body })
 }
 
 /// Where the request goes: always below the server's own path.
 fn target(server: &Url, path: &str) -> Result<Url, HttpError> {
-    let refuse = |why: &str| HttpError::permanent(format!("the path {why}"), format!("`{path}` cannot be asked for"));
+    let refuse = |why: &str| HttpError::permanent(format!("the path {why}"), format!("{path:?} cannot be asked for"));
     if !path.starts_with('/') {
         return Err(refuse("does not begin with `/`"));
     }

@@ -54,7 +54,9 @@ const HIDDEN: [&str; 11] = [
 pub(super) fn request(headers: &[(String, String)]) -> Result<HeaderMap, HttpError> {
     let mut map = HeaderMap::with_capacity(headers.len() + 4);
     for (name, value) in headers {
-        let refuse = |why: &str| HttpError::permanent(format!("the header `{name}` {why}"), "take it out of the stage");
+        let refuse = |why: &str| {
+            HttpError::permanent(format!("the header `{}` {why}", name.escape_debug()), "take it out of the stage")
+        };
         let header = HeaderName::try_from(name).map_err(|_| refuse("has a name that no header can have"))?;
         let text = header.as_str();
         if REFUSED.contains(&text) || REFUSED_PREFIXES.iter().any(|prefix| text.starts_with(prefix)) {
@@ -83,11 +85,19 @@ pub(super) fn seen<'u>(headers: &HeaderMap, servers: impl Iterator<Item = &'u Ur
             _ => value.to_owned(),
         };
         let lower = value.to_lowercase();
-        if !hosts.iter().any(|host| lower.contains(host.as_str())) {
+        if !hosts.iter().any(|host| is_named(host, &lower)) {
             seen.push((name.as_str().to_owned(), value));
         }
     }
     seen
+}
+
+/// Whether the text names this host. `elasticsearch` by itself may be a product.
+fn is_named(host: &str, text: &str) -> bool {
+    text.match_indices(host).any(|(at, _)| {
+        let (before, after) = (text.get(..at).unwrap_or_default(), text.get(at + host.len()..).unwrap_or_default());
+        host.contains('.') || before.ends_with("//") || after.starts_with(':')
+    })
 }
 
 /// The path and query of a place on this server, below the server's own path.

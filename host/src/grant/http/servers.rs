@@ -1,7 +1,7 @@
 //! Which of several equal servers gets a request.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use reqwest::Url;
@@ -18,7 +18,7 @@ pub(super) struct Servers {
 /// One server.
 pub(super) struct Server {
     pub(super) url: Url,
-    /// Left out until then.
+    /// Left out until then. It stays here until the server is reached.
     rests_until: Mutex<Option<Instant>>,
 }
 
@@ -44,17 +44,23 @@ impl Servers {
 }
 
 impl Server {
-    /// It could not be reached.
-    pub(super) fn rest(&self, now: Instant) {
-        *self.rests_until.lock().unwrap_or_else(PoisonError::into_inner) = Some(now + REST);
+    /// It could not be reached. Whether that is news.
+    pub(super) fn rest(&self, now: Instant) -> bool {
+        self.until().replace(now + REST).is_none()
     }
 
     /// It was reached.
     pub(super) fn resume(&self) {
-        *self.rests_until.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        if self.until().take().is_some() {
+            tracing::info!("{} can be reached again", self.url);
+        }
     }
 
     fn rests(&self, now: Instant) -> Option<Instant> {
-        self.rests_until.lock().unwrap_or_else(PoisonError::into_inner).filter(|until| *until > now)
+        self.until().filter(|until| *until > now)
+    }
+
+    fn until(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.rests_until.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

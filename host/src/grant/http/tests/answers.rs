@@ -110,13 +110,17 @@ fn a_stage_sees_no_address_and_no_credential_in_headers() {
         ("location", "https://elsewhere.example.com/base/a", None),
         ("link", "<https://Search.Example.com/base/next>", None),
         ("x-node", "b.internal:9200", None),
+        ("x-elastic-product", "opensearch", Some("opensearch")),
+        ("link", "<http://opensearch/next>", None),
+        ("x-node", "opensearch:9200", None),
         ("set-cookie", "sid=1", None),
         ("www-authenticate", "Basic realm=x", None),
         ("proxy-status", "x", None),
         ("content-encoding", "gzip", None),
         ("content-length", "9", None),
     ];
-    let servers = ["https://search.example.com/base/", "http://b.internal:9200"].map(|url| Url::parse(url).unwrap());
+    let servers = ["https://search.example.com/base/", "http://b.internal:9200", "http://opensearch:9200"]
+        .map(|url| Url::parse(url).unwrap());
     for (name, value, expected) in cases {
         let headers = [(name, value)].into_iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
         let seen = headers::seen(&headers.collect(), servers.iter());

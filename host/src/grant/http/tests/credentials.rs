@@ -219,7 +219,7 @@ impl ProvideCredentials for Keys {
 
 fn signing(keys: &Keys, server: &Server) -> Client {
     let signer = Signer::new("es", "eu-west-1", SharedCredentialsProvider::new(keys.clone()));
-    Client::new(reqwest::Client::new(), &[server.url.clone()], Proof::Signature(Box::new(signer)))
+    Client::new(reqwest::Client::new(), std::slice::from_ref(&server.url), Proof::Signature(Box::new(signer)))
 }
 
 /// The access keys that requests were signed with.
