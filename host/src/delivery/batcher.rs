@@ -208,7 +208,7 @@ mod tests {
     async fn closes_the_oldest_when_open_batches_keep_half_of_the_budget() {
         // The limit of the budget, and the batches closed though they are neither full nor due.
         let cases: [(usize, &[&[usize]]); 4] =
-            [(40, &[]), (38, &[&[6, 5]]), (26, &[&[6], &[6]]), (10, &[&[6], &[6], &[5]])];
+            [(40, &[]), (38, &[&[6, 5]]), (22, &[&[6], &[6]]), (10, &[&[6], &[6], &[5]])];
         for (limit, expected) in cases {
             let config = config(1000, 100, HOUR, &["account"]);
             let closed = batches(config, limit, &[("a", 6), ("b", 6), ("a", 5), ("c", 3)], false).await;
