@@ -13,7 +13,7 @@ build: ## The host, with the stages it ships.
 demo: build ## The main job, on samples: queue, archive, documents.
 	@rm -rf $(DEMO)
 	@echo "== samples -> queue"
-	RAYLINE_ARCHIVE=file:../samples $(RAYLINE) replay pipelines/replay.toml
+	RAYLINE_ARCHIVE=file:../samples $(RAYLINE) replay pipelines/demo-replay.toml
 	@echo "== queue -> archive and documents"
 	$(RAYLINE) run pipelines/demo.toml
 	@echo "Results are in $(DEMO)/archive and $(DEMO)/documents"

@@ -56,6 +56,10 @@ mod letters;
 #[cfg(test)]
 mod buckets;
 
+/// The log account: SQS to S3 and OpenSearch, replays, `kill -9`, a cluster that is away.
+#[cfg(test)]
+mod central;
+
 /// The other commands, signals, exit codes, logs, metrics.
 #[cfg(test)]
 mod commands;

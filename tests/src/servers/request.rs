@@ -11,14 +11,21 @@ use tokio::runtime::Runtime;
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
-    pub text: String,
+    pub body: Vec<u8>,
 }
 
 impl Answer {
-    /// The body, of a request that must have succeeded.
+    /// The body as text, of a request that must have succeeded.
     pub fn ok(self) -> String {
-        assert!((200..300).contains(&self.status), "{}: {}", self.status, self.text);
-        self.text
+        let bytes = self.bytes();
+        String::from_utf8(bytes).expect("UTF-8")
+    }
+
+    /// The body, of a request that must have succeeded.
+    pub fn bytes(self) -> Vec<u8> {
+        let is_good = (200..300).contains(&self.status);
+        assert!(is_good, "{}: {}", self.status, String::from_utf8_lossy(&self.body));
+        self.body
     }
 
     /// The body as JSON, of a request that must have succeeded.
@@ -50,7 +57,7 @@ pub fn send(request: RequestBuilder) -> Result<Answer, reqwest::Error> {
     runtime.spawn(async move {
         let answer = async {
             let response = request.send().await?;
-            Ok(Answer { status: response.status().as_u16(), text: response.text().await? })
+            Ok(Answer { status: response.status().as_u16(), body: response.bytes().await?.into() })
         };
         let _ = sender.send(answer.await);
     });

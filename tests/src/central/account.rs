@@ -1,0 +1,212 @@
+//! Queue, bucket and indices of one test, and what is in them.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::e2e::{assert_same, expected, reasons};
+use crate::harness::{
+    Archived, Documents, Host, Invocation, Letter, World, archive_line, get, letters, metric, workspace,
+};
+use crate::servers::request::request;
+use crate::servers::sqs::REGION;
+use crate::servers::{Search, elasticmq, moto, unique};
+
+/// A log account. Its pipelines are those that are shipped.
+pub struct Account {
+    world: World,
+    queue: String,
+    bucket: String,
+    url: String,
+    prefix: String,
+}
+
+impl Account {
+    /// Whose messages come again soon after their host was killed, with indices of this prefix.
+    pub fn new(search: &Search, prefix: &str, visibility_secs: &str) -> Account {
+        let account = Account {
+            world: World::new(),
+            queue: elasticmq().sqs.create_queue(&unique("central"), &[("VisibilityTimeout", visibility_secs)]),
+            bucket: unique("central"),
+            url: search.url.clone(),
+            prefix: prefix.to_owned(),
+        };
+        moto().create_bucket(&account.bucket);
+        // One line more than what is shipped, where the cluster is not the test's own.
+        let sink = "plugin = \"elasticsearch-sink\"\n";
+        let own = format!("{sink}options.index_prefix = \"{prefix}\"\n");
+        for name in ["central", "replay", "replay-to-index"] {
+            let text = fs::read_to_string(workspace(&format!("pipelines/{name}.toml"))).expect("a pipeline");
+            let text = if prefix == "xray" { text } else { text.replace(sink, &own) };
+            account.world.write(&format!("pipelines/{name}.toml"), text);
+            account.world.share_cache(&format!("data/{name}"));
+        }
+        account.rayline(&["setup", "elasticsearch", "pipelines/central.toml"]).succeeds().says("created");
+        account
+    }
+
+    /// The host, as the pipelines want its environment.
+    pub fn rayline(&self, args: &[&str]) -> Invocation {
+        let data_dir = self.world.path("data");
+        let variables = [
+            ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
+            ("AWS_SECRET_ACCESS_KEY", "secret"),
+            ("AWS_REGION", REGION),
+            ("AWS_EC2_METADATA_DISABLED", "true"),
+            ("AWS_CONFIG_FILE", "/dev/null"),
+            ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
+            ("AWS_ENDPOINT_URL_S3", &moto().url),
+            ("RAYLINE_QUEUE", &self.queue),
+            ("RAYLINE_BUCKET", &self.bucket),
+            ("RAYLINE_SEARCH", &self.url),
+            ("RAYLINE_DATA_DIR", data_dir.to_str().expect("UTF-8")),
+            ("RAYLINE_API_ADDRESS", "127.0.0.1:0"),
+        ];
+        variables.iter().fold(self.world.rayline(args), |invocation, (name, value)| invocation.env(name, value))
+    }
+
+    /// `rayline run central.toml`
+    pub fn central(&self) -> Invocation {
+        self.rayline(&["run", "pipelines/central.toml"])
+    }
+
+    /// Puts messages into the queue, as a collector does.
+    pub fn send(&self, messages: &[Vec<u8>]) {
+        let name = unique("sent");
+        let lines: Vec<u8> = messages.iter().flat_map(|message| archive_line(message)).collect();
+        self.world.write(&format!("{name}/messages.ndjson"), lines);
+        self.world.share_cache(&format!("data/{name}"));
+        self.world.write(
+            &format!("{name}.toml"),
+            format!(
+                r#"
+                data_dir = "data/{name}"
+                [sources.files]
+                plugin = "archive-source"
+                grants.objects = "file:{name}"
+                [sinks.queue]
+                plugin = "queue-sink"
+                inputs = ["files"]
+                grants.queue = {{ url = "${{RAYLINE_QUEUE}}", claim_check = "s3://${{RAYLINE_BUCKET}}/claims" }}
+                "#
+            ),
+        );
+        self.rayline(&["run", &format!("{name}.toml")]).succeeds();
+    }
+
+    /// How many messages wait, and how many are held.
+    pub fn queued(&self) -> (u64, u64) {
+        elasticmq().sqs.depth(&self.queue)
+    }
+
+    /// Every document, with its version.
+    pub fn documents(&self) -> Documents {
+        self.search("POST", &format!("{}-*/_refresh", self.prefix), json!({}));
+        let query = json!({ "size": 5_000, "version": true, "sort": ["_doc"] });
+        let mut page = self.search("POST", &format!("{}-*/_search?scroll=5m", self.prefix), query);
+        let mut documents = Documents::new();
+        loop {
+            let hits = page["hits"]["hits"].as_array_mut().expect("hits");
+            if hits.is_empty() {
+                return documents;
+            }
+            for hit in hits {
+                let id = hit["_id"].as_str().expect("an id").to_owned();
+                let version = hit["_version"].as_u64().expect("a version");
+                let twice = documents.insert(id, (version, hit["_source"].take()));
+                assert!(twice.is_none(), "{} is there twice", hit["_id"]);
+            }
+            page = self.search("POST", "_search/scroll", json!({ "scroll": "5m", "scroll_id": page["_scroll_id"] }));
+        }
+    }
+
+    /// Deletes every index.
+    pub fn delete_indices(&self) {
+        let indices = self.search("GET", &format!("{}-*/_settings", self.prefix), Value::Null);
+        for name in indices.as_object().expect("indices").keys() {
+            self.search("DELETE", name, Value::Null);
+        }
+    }
+
+    /// Every message of the archive.
+    pub fn archived(&self) -> Vec<Archived> {
+        self.world.archived(&self.download("raw"))
+    }
+
+    /// Every dead letter.
+    pub fn letters(&self) -> Vec<Letter> {
+        letters(&self.world.path(&self.download("dead")))
+    }
+
+    /// The keys of the bucket below a prefix.
+    pub fn keys(&self, prefix: &str) -> Vec<String> {
+        let mut keys = Vec::new();
+        loop {
+            let after = keys.last().map_or(String::new(), |key| format!("&start-after={}", escaped(key)));
+            let listing = moto().s3("GET", &format!("/{}?list-type=2&prefix={prefix}/{after}", self.bucket), "").ok();
+            let found =
+                listing.split("<Key>").skip(1).map(|rest| rest.split_once("</Key>").expect("a key").0.to_owned());
+            let before = keys.len();
+            keys.extend(found);
+            if keys.len() == before {
+                return keys;
+            }
+        }
+    }
+
+    /// Copies what is below a prefix of the bucket into a new folder, and returns the folder's name.
+    fn download(&self, prefix: &str) -> String {
+        let folder = unique("downloaded");
+        for key in self.keys(prefix) {
+            let object = moto().s3("GET", &format!("/{}/{}", self.bucket, escaped(&key)), "").bytes();
+            self.world.write(&format!("{folder}/{key}"), object);
+        }
+        folder
+    }
+
+    fn search(&self, method: &str, path: &str, body: Value) -> Value {
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let headers = [("content-type", "application/json")];
+        request(method, &format!("{}/{path}", self.url), &headers, body).json()
+    }
+}
+
+/// Waits until this host has received so many messages, and the index has what came of them. The archive's batch is open
+/// then, so none is settled.
+pub fn until_indexed(host: &mut Host, messages: usize) {
+    let address = host.address();
+    host.until("all documents in the index", |_| {
+        let (_, page) = get(&address, "/metrics")?;
+        let count = |name: &str, stage: &str| metric(&page, &[name, &format!("component_id=\"{stage}\"")]);
+        let [received, flattened] = ["inbox", "flatten"].map(|stage| count("component_received_events_total{", stage));
+        let [documents, indexed] = ["flatten", "index"].map(|stage| count("component_sent_events_total{", stage));
+        (received? >= messages as f64 && flattened == received && documents? > 0.0 && indexed == documents)
+            .then_some(())
+    });
+}
+
+/// Ends a host in good order: what it holds goes where it belongs.
+pub fn end(host: Host) {
+    host.signal("TERM");
+    host.ends().with_code(0);
+}
+
+/// All of these messages are archived, and only they; the index has their documents as the specification says, none
+/// missing and none more; the dead letter has what cannot be read, and only that; the queue is empty. Returns the
+/// documents.
+pub fn assert_complete(account: &Account, sent: &[Vec<u8>]) -> Documents {
+    let archived = account.archived();
+    let payloads: BTreeSet<&Vec<u8>> = archived.iter().map(|message| &message.raw).collect();
+    let missing = sent.iter().filter(|message| !payloads.contains(message)).count();
+    assert_eq!((payloads.len(), missing), (sent.len(), 0), "the archive's messages, and those that are missing");
+    let (documents, rejections) = expected(&archived);
+    assert_same(&account.documents(), &documents);
+    assert_eq!(reasons(&account.letters()), rejections);
+    assert_eq!(account.queued(), (0, 0), "the queue is empty");
+    documents
+}
+
+fn escaped(key: &str) -> String {
+    key.bytes().map(|byte| format!("%{byte:02x}")).collect()
+}

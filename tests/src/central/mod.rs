@@ -1,0 +1,11 @@
+//! The log account: the shipped pipelines on SQS, S3 and OpenSearch.
+//!
+//! - `whole`: the main job, and both ways back from the archive.
+//! - `killed`: `kill -9` at each point where something is half done.
+//! - `away`: a cluster that does not answer for a while, or is killed.
+//! - `account`: queue, bucket and indices of one test.
+
+mod account;
+mod away;
+mod killed;
+mod whole;
