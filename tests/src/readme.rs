@@ -5,8 +5,11 @@ use std::fs;
 
 use serde_json::Value;
 
+use crate::central::account::{Account, end};
 use crate::e2e::{flattened, reasons};
 use crate::harness::{World, binary, lines, workspace};
+use crate::kibana::recorder::{Recorder, opensearch};
+use crate::servers::{Engine, search, unique};
 
 /// A folder that looks like the project's, with the host where `make build` puts it.
 fn project() -> World {
@@ -88,13 +91,38 @@ fn the_shipped_pipelines_do_what_they_say() {
     assert_eq!(reasons(&letters), rejections);
 }
 
+/// Runs the commands of the log account on servers of the tests.
+fn log_account(commands: &[&str]) {
+    let account = Account::new(search(Engine::OpenSearch2), &unique("readme"), "30");
+    let dashboards = Recorder::start(opensearch("2.19.1"));
+    for command in commands {
+        let command = command.replace("https://kibana.example.com", &dashboards.url());
+        match command.split(' ').collect::<Vec<_>>().as_slice() {
+            ["export", variable] => {
+                let (name, _) = variable.split_once('=').expect("a value");
+                assert!(["RAYLINE_QUEUE", "RAYLINE_BUCKET", "RAYLINE_SEARCH"].contains(&name), "{command}");
+            }
+            ["rayline", args @ ..] if args.contains(&"run") => {
+                let mut host = account.rayline(args).start();
+                host.until_it_says("running");
+                end(host);
+            }
+            ["rayline", args @ ..] => drop(account.rayline(args).succeeds()),
+            _ => panic!("README.md has a command that this test cannot run: {command}"),
+        }
+    }
+    assert!(!dashboards.seen().is_empty());
+}
+
 #[test]
 fn every_command_of_the_readme_runs() {
     let readme = fs::read_to_string(workspace("README.md")).expect("the README");
     let blocks = readme.split("```sh\n").skip(1).filter_map(|rest| rest.split_once("```"));
-    let commands: Vec<&str> =
-        blocks.flat_map(|(block, _)| block.lines()).filter(|line| !line.trim().is_empty()).collect();
-    assert!(commands.len() > 4, "{commands:?}");
+    let commands = blocks.flat_map(|(block, _)| block.lines()).map(str::trim).filter(|line| !line.is_empty());
+    let in_the_log_account = |line: &&str| line.starts_with("rayline ") || line.starts_with("export ");
+    let (central, commands): (Vec<&str>, Vec<&str>) = commands.partition(in_the_log_account);
+    assert!(central.len() > 6 && commands.len() > 4, "{central:?} {commands:?}");
+    log_account(&central);
     let world = project();
     demo(&world);
     for command in commands {

@@ -5,7 +5,7 @@
 //! - `away`: a cluster that does not answer for a while, or is killed.
 //! - `account`: queue, bucket and indices of one test.
 
-mod account;
+pub mod account;
 mod away;
 mod killed;
 mod whole;

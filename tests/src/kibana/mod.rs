@@ -7,4 +7,4 @@ mod fields;
 mod golden;
 mod import;
 mod objects;
-mod recorder;
+pub mod recorder;
