@@ -1,6 +1,7 @@
 //! Bytes of events that may be in flight, over all branches.
 //!
-//! What counts are the buffers that events keep alive, once for each call that made them. A source reads only while
+//! What counts are the buffers that events keep alive, once for each call that made them, and the copy that a running
+//! call was given. A source reads only while
 //! there is room; transforms may exceed the limit by what they make of what was let in, else nothing could ever leave.
 //!
 //! Open batches, which wait for more events, may keep alive half of the limit. Beyond that the oldest is pressed: its
@@ -211,7 +212,11 @@ mod tests {
 
         archive.add(&message_a);
         documents.add(&document_a);
-        assert_eq!(pressed(&archive, &documents), [false, false], "half, each buffer once; what is worked on presses not");
+        assert_eq!(
+            pressed(&archive, &documents),
+            [false, false],
+            "half, each buffer once; what is worked on presses not"
+        );
         archive.add(&message_b);
         assert_eq!(pressed(&archive, &documents), [true, false], "the oldest");
         let younger = budget.open_batch();

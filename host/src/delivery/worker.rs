@@ -159,6 +159,8 @@ impl Worker {
         stage.metrics.received.inc_by(events.len() as u64);
         stage.metrics.received_bytes.inc_by(bytes as u64);
         stage.metrics.batch.observe(events.len() as f64);
+        // The copy that crosses lives as long as the call.
+        let _copy = stage.budget.charge(events.iter().map(|claimed| claimed.event.bytes()).sum());
         let instance = self.instance().await?;
         let started = Instant::now();
         let outcome = match stage.config.kind {

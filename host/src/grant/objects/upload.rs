@@ -1,11 +1,12 @@
 //! An object being written.
 
+use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 
 use flate2::write::GzEncoder;
 use object_store::buffered::BufWriter;
 use sha2::{Digest, Sha256};
-use tempfile::SpooledTempFile;
+use tempfile::{SpooledData, SpooledTempFile};
 use tokio::io::AsyncWriteExt;
 
 use super::Compression;
@@ -82,16 +83,21 @@ impl Upload {
             }
         };
         let finished = tokio::task::spawn_blocking(move || content.encoder.finish());
-        let mut spool = finished.await.map_err(|error| StoreError::Failed(error.to_string()))?.map_err(disk)?;
+        let spool = finished.await.map_err(|error| StoreError::Failed(error.to_string()))?.map_err(disk)?;
         let mut object = BufWriter::with_capacity(self.store.inner(), path, PART_BYTES);
-        loop {
-            let part = tokio::task::spawn_blocking(move || next_part(&mut spool).map(|part| (part, spool)));
-            let (part, rest) = part.await.map_err(|error| StoreError::Failed(error.to_string()))?.map_err(disk)?;
-            spool = rest;
-            if part.is_empty() {
-                break;
+        match spool.into_inner() {
+            SpooledData::InMemory(whole) => {
+                object.put(whole.into_inner().into()).await.map_err(|error| from_store(&key, error))?;
             }
-            object.put(part.into()).await.map_err(|error| from_store(&key, error))?;
+            SpooledData::OnDisk(mut file) => loop {
+                let part = tokio::task::spawn_blocking(move || next_part(&mut file).map(|part| (part, file)));
+                let (part, rest) = part.await.map_err(|error| StoreError::Failed(error.to_string()))?.map_err(disk)?;
+                file = rest;
+                if part.is_empty() {
+                    break;
+                }
+                object.put(part.into()).await.map_err(|error| from_store(&key, error))?;
+            },
         }
         object.shutdown().await.map_err(|error| StoreError::Failed(format!("`{key}` cannot be written: {error}")))?;
         Ok(key)
@@ -124,9 +130,9 @@ impl Encoder {
     }
 }
 
-fn next_part(spool: &mut SpooledTempFile) -> io::Result<Vec<u8>> {
-    let mut part = Vec::new();
-    spool.take(PART_BYTES as u64).read_to_end(&mut part)?;
+fn next_part(file: &mut File) -> io::Result<Vec<u8>> {
+    let mut part = Vec::with_capacity(PART_BYTES);
+    file.take(PART_BYTES as u64).read_to_end(&mut part)?;
     Ok(part)
 }
 
