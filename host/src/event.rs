@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use sha2::{Digest as _, Sha256};
 
 /// Label key and value pairs, sorted by key.
 pub type Labels = Arc<[(String, String)]>;
@@ -43,4 +44,12 @@ impl AsRef<Event> for Event {
     fn as_ref(&self) -> &Event {
         self
     }
+}
+
+/// Lower-case hexadecimal SHA-256.
+pub fn digest(bytes: &[u8]) -> String {
+    const DIGITS: [u8; 16] = *b"0123456789abcdef";
+    let hash = Sha256::digest(bytes);
+    let digits = hash.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.filter_map(|digit| DIGITS.get(usize::from(digit)).copied().map(char::from)).collect()
 }

@@ -1,6 +1,7 @@
 //! Bytes of events that may be in flight, over all branches.
 //!
-//! What counts are the buffers that events keep alive, once for each call that made them. A source reads only while
+//! What counts are the buffers that events keep alive, once for each call that made them, and the copy that a running
+//! call was given. A source reads only while
 //! there is room; transforms may exceed the limit by what they make of what was let in, else nothing could ever leave.
 //!
 //! Open batches, which wait for more events, may keep alive half of the limit. Beyond that the oldest is pressed: its

@@ -3,7 +3,7 @@
 //! NDJSON objects. Each object holds every source message once, by SHA-256, and for each event a letter: stage, plugin,
 //! reason, and the part or the event itself. An object is durable before any claim of its letters goes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,13 +13,12 @@ use bytes::Bytes;
 use fail::fail_point;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 use tracing::{error, warn};
 
 use super::batcher::backoff;
-use super::claim::Claim;
-use crate::event::Event;
+use super::claim::{Claim, Origin};
+use crate::event::{Event, digest};
 use crate::grant::objects::Store;
 
 /// Letters that one object holds at most.
@@ -178,7 +177,7 @@ async fn write(store: &Store, letters: &[Letter]) {
     let key = format!(
         "{}-{}.ndjson",
         now.strftime("year=%Y/month=%m/day=%d/%H%M%S%.3f"),
-        hex(&Sha256::digest(&content)).get(..16).unwrap_or_default()
+        digest(&content).get(..16).unwrap_or_default()
     );
     fail_point!("in-dead-letter-write", |_| crate::failpoint::stay("in-dead-letter-write"));
     for wait in backoff(Duration::from_secs(1), Duration::from_secs(60)) {
@@ -202,10 +201,12 @@ fn render(letters: &[Letter], at: Timestamp) -> Vec<u8> {
         let _ = serde_json::to_writer(&mut content, line);
         content.push(b'\n');
     };
-    let mut written = std::collections::BTreeSet::new();
+    // Many letters are about parts of one message: it is hashed once.
+    let mut hashes: HashMap<*const Origin, String> = HashMap::new();
+    let mut written = BTreeSet::new();
     for letter in letters {
         let Some(origin) = letter.claim.origin() else { continue };
-        let sha256 = hex(&Sha256::digest(&origin.event.body));
+        let sha256 = hashes.entry(std::ptr::from_ref(origin)).or_insert_with(|| digest(&origin.event.body)).clone();
         if written.insert(sha256.clone()) {
             line(&Line::Message(MessageLine {
                 sha256: sha256.clone(),
@@ -225,15 +226,6 @@ fn render(letters: &[Letter], at: Timestamp) -> Vec<u8> {
         }));
     }
     content
-}
-
-/// Lower-case hexadecimal.
-pub fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

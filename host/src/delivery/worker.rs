@@ -163,6 +163,8 @@ impl Worker {
             Some(permit) => permit,
             None => stage.gate.enter().await,
         };
+        // The copy that crosses lives as long as the call.
+        let _copy = stage.budget.charge(events.iter().map(|claimed| claimed.event.bytes()).sum());
         let instance = self.instance().await?;
         let started = Instant::now();
         let outcome = match stage.config.kind {

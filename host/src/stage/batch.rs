@@ -7,10 +7,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use sha2::{Digest, Sha256};
 
 use super::bindings::types::{Batch, Entry};
-use crate::event::{Event, Labels};
+use crate::event::{Event, Labels, digest};
 
 /// An event that a guest returned, and what it came from.
 #[derive(Clone, Debug)]
@@ -142,7 +141,7 @@ fn slice(batch: Batch, origins: usize, attrs_of: impl Fn(u32, Bytes) -> Bytes) -
         let own_attrs = attrs.cut(index, entry.attr_end)?;
         let event = Event {
             labels: labels.clone(),
-            id: if id.is_empty() { digest(&body) } else { id },
+            id: if id.is_empty() { digest(&body).into() } else { id },
             attrs: attrs_of(entry.origin, own_attrs),
             body,
             time: entry.time,
@@ -231,16 +230,6 @@ fn labels((set, mut pairs): (usize, Vec<(String, String)>)) -> Result<Labels, Ba
         Some(((key, _), _)) => Err(BadBatch::LabelTwice { set, key: key.clone() }),
         None => Ok(pairs.into()),
     }
-}
-
-/// Lower-case hexadecimal SHA-256.
-fn digest(body: &[u8]) -> Bytes {
-    const DIGITS: [u8; 16] = *b"0123456789abcdef";
-    let mut text = Vec::with_capacity(64);
-    for byte in Sha256::digest(body) {
-        text.extend([byte >> 4, byte & 15].iter().filter_map(|digit| DIGITS.get(usize::from(*digit))));
-    }
-    text.into()
 }
 
 /// Ids and attributes are slices of checked text; what is not UTF-8 all the same becomes the replacement character.

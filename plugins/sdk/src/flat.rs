@@ -82,6 +82,10 @@ impl Flat {
 
     /// The number of the set with these labels, in this order.
     pub fn label_set<'a>(&mut self, labels: impl Iterator<Item = (&'a str, &'a str)> + Clone) -> u32 {
+        // Most events have the labels of the one before.
+        if self.has_labels(self.recent, labels.clone()) {
+            return self.recent as u32;
+        }
         let hash = hash(labels.clone());
         let known = self.batch.label_sets.len();
         for place in (self.recent..known).chain(0..self.recent) {
@@ -136,7 +140,7 @@ impl Flat {
     }
 
     fn has_labels<'a>(&self, place: usize, labels: impl Iterator<Item = (&'a str, &'a str)>) -> bool {
-        let known = self.batch.label_sets.get(place).map_or(&[][..], Vec::as_slice);
+        let Some(known) = self.batch.label_sets.get(place) else { return false };
         let mut known = known.iter();
         let same = labels.into_iter().all(|(key, value)| known.next().is_some_and(|(k, v)| k == key && v == value));
         same && known.next().is_none()
