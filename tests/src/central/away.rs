@@ -4,7 +4,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use super::account::{Account, assert_complete, end, until_indexed};
-use crate::harness::{generated, get, malformed, metric};
+use crate::harness::{Host, generated, get, malformed, metric};
 use crate::servers::{Engine, Settings, search_with};
 
 /// How long the cluster is away. Long: connections must stand or be refused for longer than a moment of hesitation.
@@ -33,7 +33,9 @@ fn a_cluster_that_is_away_is_waited_for() {
 
     search.kill();
     account.send(third);
-    host.until_it_says("trying again");
+    let tries = |host: &Host| host.stderr().matches("trying again").count();
+    let before = tries(&host);
+    host.until("a write that fails", |host| (tries(host) > before).then_some(()));
     sleep(AWAY);
     search.start_again();
     until_indexed(&mut host, messages.len());
