@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::fake::{Fake, Reply, bad};
-use super::{files, pipeline};
+use super::{files, pipeline, refused};
 use crate::e2e::assert_same;
 use crate::harness::{Host, World, generated, get, lines, metric};
 
@@ -39,10 +39,10 @@ fn whatever_a_server_answers_each_document_ends_where_it_belongs() {
     assert_same(&fake.documents(), &expected);
     let written = lines(&world.path("documents")).into_iter();
     let events = written.map(|(_, line)| serde_json::from_str::<Value>(&line).expect("JSON"));
-    let refused = events.filter(|event| bad(event["id"].as_str().expect("an id"))).count();
-    let letters = world.letters();
-    assert!(refused > 5, "{refused}");
-    assert_eq!(letters.len(), refused);
+    let wrong = events.filter(|event| bad(event["id"].as_str().expect("an id"))).count();
+    let letters = refused(&world.path("data/dead-letter"));
+    assert!(wrong > 5, "{wrong}");
+    assert_eq!(letters.len(), wrong);
     assert!(letters.iter().all(|letter| letter.reason == "400: some_exception: said the test"), "{letters:?}");
 }
 

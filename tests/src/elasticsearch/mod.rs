@@ -7,7 +7,9 @@ mod answers;
 mod fake;
 mod real;
 
-use crate::harness::World;
+use std::path::Path;
+
+use crate::harness::{Letter, World, letters};
 
 /// Messages through `flatten` into an index, and into files that say what the index must hold.
 fn pipeline(data_dir: &str, source: &str, documents: &str, index: &str) -> String {
@@ -45,4 +47,9 @@ fn files(world: &World, folder: &str, messages: &[Vec<u8>]) -> String {
         world.write(&format!("{folder}/{n:04}.json"), message);
     }
     format!("plugin = \"archive-source\"\ngrants.objects = \"file:{folder}\"")
+}
+
+/// The dead letters below a folder that a server refused. The samples have messages that `flatten` rejects before.
+fn refused(folder: &Path) -> Vec<Letter> {
+    letters(folder).into_iter().filter(|letter| letter.reason.starts_with("400: ")).collect()
 }
