@@ -45,8 +45,9 @@ const SUITE: Vector = Vector {
 /// Those of the vectors below that botocore made.
 const BOTOCORE: Vector = Vector { region: "eu-west-1", token: Some("token"), ..SUITE };
 
-/// From AWS's Signature Version 4 test suite, each under its name there.
-const PUBLISHED: [Vector; 11] = [
+/// From AWS's Signature Version 4 test suite, each under its name there. Left out are paths with something to encode: the
+/// suite encodes them once, as S3 alone does.
+const PUBLISHED: [Vector; 9] = [
     // get-vanilla
     Vector { signature: "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31", ..SUITE },
     // get-unreserved
@@ -56,18 +57,6 @@ const PUBLISHED: [Vector; 11] = [
             "https://example.amazonaws.com/-._~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz",
         ),
         signature: "07ef7494c76fa4850883e2b006601f940f8a34d404d0cfa977f52a65bbf5f24f",
-        ..SUITE
-    },
-    // get-utf8
-    Vector {
-        request: ("GET", "https://example.amazonaws.com/ሴ"),
-        signature: "8318018e0b0f223aa2bbf98705b62bb787dc9c0e678f255a891fd03141be5d85",
-        ..SUITE
-    },
-    // get-space-normalized
-    Vector {
-        request: ("GET", "https://example.amazonaws.com/example space/"),
-        signature: "652487583200325589f1fba4c7e578f72c47cb61beeca81406b39ddec1366741",
         ..SUITE
     },
     // get-vanilla-query-order-key-case
@@ -119,7 +108,7 @@ const PUBLISHED: [Vector; 11] = [
     },
 ];
 
-/// Made by botocore 1.44.5.
+/// Made by botocore 1.44.5, which wants the query encoded beforehand: `errors%2Citems.%2A.status`.
 const MADE: [Vector; 6] = [
     Vector {
         service: "es",
@@ -127,7 +116,7 @@ const MADE: [Vector; 6] = [
         headers: &[("content-type", "application/x-ndjson"), ("content-encoding", "gzip")],
         body: "{\"index\":{}}\n{}\n",
         signed: "content-encoding;content-type;host;x-amz-date;x-amz-security-token",
-        signature: "cfb511f280f1d68cd90de5eed3cd3b18db0dba0eb711b4987e74c7b1e3c0506b",
+        signature: "5a695325ebcb5f68b4aca616183133e3d8e0ffee1bec65067a055147d2014fb7",
         ..BOTOCORE
     },
     Vector {

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
@@ -35,9 +37,13 @@ async fn a_ca_of_ones_own_is_trusted_where_the_grant_names_it() {
 
 #[tokio::test]
 async fn a_server_without_tls_is_told_apart() {
-    let server = Server::start(|_| Answer::broken("HTTP/1.1 400 Bad Request\r\n\r\n")).await;
-    let mut url = server.url.clone();
-    url.set_scheme("https").unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = Url::parse(&format!("https://{}", listener.local_addr().unwrap())).unwrap();
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.read_u8().await.unwrap();
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
+    });
     let error = client(&[&url]).await.send(get("/")).await.unwrap_err();
     assert_eq!(told(&error), (true, "the server does not speak TLS"));
 }

@@ -33,10 +33,15 @@ pub enum Auth {
 /// The form that most servers want.
 pub(super) const EXAMPLE: &str = r#"{ basic = { user = "rayline", password = "${file:/run/secrets/password}" } }"#;
 
+const USER: &str = r#"{ user = "rayline", password = "${file:/run/secrets/password}" }"#;
+
 const METHODS: [&str; 4] = ["basic", "api_key", "bearer", "aws"];
 
+/// What stands beside `aws` only.
+const AWS: [&str; 3] = ["region", "role_arn", "external_id"];
+
 const KEYS: &[Key] = &[
-    Key { name: "basic", example: r#"{ user = "rayline", password = "${file:/run/secrets/password}" }"# },
+    Key { name: "basic", example: USER },
     Key { name: "api_key", example: r#""${file:/run/secrets/api_key}""# },
     Key { name: "bearer", example: r#""${file:/run/secrets/token}""# },
     Key { name: "aws", example: r#""es""# },
@@ -78,7 +83,11 @@ fn table(field: &str, node: &Node, report: &mut Report<'_>) -> Option<Auth> {
     let table = Fields::open(field.to_owned(), node, KEYS, report)?;
     let mut given = METHODS.into_iter().filter(|method| table.node(method).is_some());
     let Some(method) = given.next() else {
-        if table.meant.is_empty() {
+        if AWS.iter().any(|key| table.node(key).is_some()) {
+            let diagnostic =
+                Diagnostic::new(field, node.span.clone(), "`aws` is missing: the service, as AWS names it");
+            report.add(diagnostic.add_key(report.text, node, "region", "aws", "\"es\""));
+        } else if table.meant.is_empty() {
             let message = format!("it has none of {}", list(METHODS.into_iter()));
             report.add(Diagnostic::new(field, node.span.clone(), message).write(node.span.clone(), EXAMPLE));
         }
@@ -91,7 +100,7 @@ fn table(field: &str, node: &Node, report: &mut Report<'_>) -> Option<Auth> {
         return None;
     }
     if method != "aws" {
-        for entry in ["region", "role_arn", "external_id"].iter().filter_map(|key| node.entry(key)) {
+        for entry in AWS.iter().filter_map(|key| node.entry(key)) {
             let message = format!("`{method}` has no use for it");
             let diagnostic = Diagnostic::new(table.field(&entry.key), entry.key_span.clone(), message);
             report.add(diagnostic.remove_key(report.text, node, entry, "; it belongs beside `aws`"));
@@ -111,6 +120,10 @@ fn table(field: &str, node: &Node, report: &mut Report<'_>) -> Option<Auth> {
 }
 
 fn basic(field: &str, node: &Node, report: &mut Report<'_>) -> Option<Auth> {
+    if !matches!(node.value, Value::Table(_)) {
+        wrong_type(field, node, "a table", USER, report);
+        return None;
+    }
     let table = Fields::open(field.to_owned(), node, BASIC, report)?;
     for key in BASIC.iter().filter(|key| table.is_missing(key.name)) {
         let diagnostic = Diagnostic::new(field, node.span.clone(), format!("`{}` is missing", key.name));
