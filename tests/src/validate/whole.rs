@@ -198,7 +198,7 @@ fn queues_of_sqs() {
     ];
     for (written, expected) in cases {
         let pipeline = validate(&valid_but("\"file:inbox.queue\"", &written), &World::new()).unwrap();
-        assert_eq!(pipeline.stages[0].grants["queue"], Grant::Queue(QueueGrant::Sqs(expected)));
+        assert_eq!(pipeline.stages[0].grants["queue"], Grant::Queue(QueueGrant::Sqs(Box::new(expected))));
     }
 }
 

@@ -17,7 +17,7 @@ pub enum QueueGrant {
     /// An embedded one.
     File(FileQueueGrant),
     /// Amazon SQS, or what speaks like it.
-    Sqs(SqsGrant),
+    Sqs(Box<SqsGrant>),
 }
 
 /// `"file:PATH"` or `{ url, visibility_secs, max_hold_secs }`.
@@ -36,7 +36,7 @@ impl fmt::Display for QueueGrant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             QueueGrant::File(FileQueueGrant { path, .. }) => path.display().fmt(f),
-            QueueGrant::Sqs(SqsGrant { url, .. }) => f.write_str(url),
+            QueueGrant::Sqs(grant) => f.write_str(&grant.url),
         }
     }
 }
@@ -63,7 +63,7 @@ pub(super) fn read(field: &str, node: &Node, folder: &Path, report: &mut Report<
     let table = table(Capability::Queue, field, node, KEYS, report)?;
     let url = url(Capability::Queue, field, node, table.as_ref(), report)?;
     if url.word.text.starts_with("https:") || url.word.text.starts_with("http:") {
-        return sqs::read(&url, table.as_ref(), folder, report).map(QueueGrant::Sqs);
+        return sqs::read(&url, table.as_ref(), folder, report).map(Box::new).map(QueueGrant::Sqs);
     }
     let Some(path) = file(&url.word, folder) else {
         no_address(Capability::Queue, &url, report);

@@ -144,10 +144,10 @@ mod tests {
         let (mut holding, start) = holding();
         let handle = holding.take("a", "first".into(), None, start).unwrap();
         assert_eq!(holding.take("a", "second".into(), None, start + 20 * SECOND), None);
-        let held = Held { handle, receipt: "second".into() };
-        assert_eq!(holding.held(&[handle]), [held.clone()]);
+        let held = [Held { handle, receipt: "second".into() }];
+        assert_eq!(holding.held(&[handle]), held);
         assert_eq!(holding.due(start + 34 * SECOND), [], "its time begins anew");
-        assert_eq!(holding.due(start + 35 * SECOND), [held]);
+        assert_eq!(holding.due(start + 35 * SECOND), held);
         holding.remove(handle);
         assert!(holding.take("a", "third".into(), None, start).is_some_and(|again| again != handle));
     }
