@@ -23,7 +23,7 @@ pub struct Account {
 }
 
 impl Account {
-    /// Whose messages come again soon after their host was killed, with indices of this prefix.
+    /// Whose messages come again so many seconds after their host was killed, with indices of this prefix.
     pub fn new(search: &Search, prefix: &str, visibility_secs: &str) -> Account {
         let account = Account {
             world: World::new(),
@@ -198,8 +198,8 @@ pub fn end(host: Host) {
 pub fn assert_complete(account: &Account, sent: &[Vec<u8>]) -> Documents {
     let archived = account.archived();
     let payloads: BTreeSet<&Vec<u8>> = archived.iter().map(|message| &message.raw).collect();
-    let missing = sent.iter().filter(|message| !payloads.contains(message)).count();
-    assert_eq!((payloads.len(), missing), (sent.len(), 0), "the archive's messages, and those that are missing");
+    let sent: BTreeSet<&Vec<u8>> = sent.iter().collect();
+    assert!(payloads == sent, "the archive has {} different messages of {}", payloads.len(), sent.len());
     let (documents, rejections) = expected(&archived);
     assert_same(&account.documents(), &documents);
     assert_eq!(reasons(&account.letters()), rejections);
