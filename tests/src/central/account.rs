@@ -23,7 +23,7 @@ pub struct Account {
 }
 
 impl Account {
-    /// Whose messages come again soon after their host was killed, with indices of this prefix.
+    /// Whose messages come again so many seconds after their host was killed, with indices of this prefix.
     pub fn new(search: &Search, prefix: &str, visibility_secs: &str) -> Account {
         let account = Account {
             world: World::new(),
@@ -172,17 +172,34 @@ impl Account {
     }
 }
 
+/// What a host has done so far.
+pub struct Progress {
+    received: f64,
+    flattened: f64,
+    /// Documents that `flatten` made, and those that the index has.
+    pub documents: f64,
+    pub indexed: f64,
+}
+
+/// Of the host whose api has this address.
+pub fn progress(address: &str) -> Option<Progress> {
+    let (_, page) = get(address, "/metrics")?;
+    let count = |name: &str, stage: &str| metric(&page, &[name, &format!("component_id=\"{stage}\"")]);
+    Some(Progress {
+        received: count("component_received_events_total{", "inbox")?,
+        flattened: count("component_received_events_total{", "flatten")?,
+        documents: count("component_sent_events_total{", "flatten")?,
+        indexed: count("component_sent_events_total{", "index")?,
+    })
+}
+
 /// Waits until this host has received so many messages, and the index has what came of them. The archive's batch is open
 /// then, so none is settled.
 pub fn until_indexed(host: &mut Host, messages: usize) {
     let address = host.address();
     host.until("all documents in the index", |_| {
-        let (_, page) = get(&address, "/metrics")?;
-        let count = |name: &str, stage: &str| metric(&page, &[name, &format!("component_id=\"{stage}\"")]);
-        let [received, flattened] = ["inbox", "flatten"].map(|stage| count("component_received_events_total{", stage));
-        let [documents, indexed] = ["flatten", "index"].map(|stage| count("component_sent_events_total{", stage));
-        (received? >= messages as f64 && flattened? >= received? && documents? > 0.0 && indexed == documents)
-            .then_some(())
+        let Progress { received, flattened, documents, indexed } = progress(&address)?;
+        (received >= messages as f64 && flattened >= received && indexed == documents).then_some(())
     });
 }
 
@@ -198,8 +215,8 @@ pub fn end(host: Host) {
 pub fn assert_complete(account: &Account, sent: &[Vec<u8>]) -> Documents {
     let archived = account.archived();
     let payloads: BTreeSet<&Vec<u8>> = archived.iter().map(|message| &message.raw).collect();
-    let missing = sent.iter().filter(|message| !payloads.contains(message)).count();
-    assert_eq!((payloads.len(), missing), (sent.len(), 0), "the archive's messages, and those that are missing");
+    let sent: BTreeSet<&Vec<u8>> = sent.iter().collect();
+    assert!(payloads == sent, "the archive has {} different messages of {}", payloads.len(), sent.len());
     let (documents, rejections) = expected(&archived);
     assert_same(&account.documents(), &documents);
     assert_eq!(reasons(&account.letters()), rejections);

@@ -17,7 +17,7 @@ enum When {
 
 /// Kills at the named point, where archive and index must hold something already or need not. Then runs to the end.
 fn check(point: &str, when: When, is_archived: bool, is_indexed: bool) {
-    let account = Account::new(search(Engine::OpenSearch2), &unique("killed"), "2");
+    let account = Account::new(search(Engine::OpenSearch2), &unique("killed"), "5");
     let messages = [generated(190), malformed(8)].concat();
     account.send(&messages);
     let mut host = account.central().env("FAILPOINTS", format!("{point}=return")).start();
