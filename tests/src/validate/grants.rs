@@ -170,11 +170,11 @@ fn an_unknown_scheme() {
             file: valid_but(r#""file:inbox.queue""#, r#""sqs:inbox""#),
             mend: Mend::Edit,
             expected: expect![[r#"
-                  × sources.inbox.grants.queue: "https://sqs.eu-west-1.amazonaws.com/111122223333/inbox" is no address of a queue; this version supports `file:`
+                  × sources.inbox.grants.queue: "sqs:inbox" is no address of a queue; this version supports `https:` and `file:`
                    ╭─[pipelines/my.toml:6:16]
                  5 │ plugin = "queue-source"
-                 6 │ grants.queue = "https://sqs.eu-west-1.amazonaws.com/111122223333/inbox"
-                   ·                ────────────────────────────────────────────────────────
+                 6 │ grants.queue = "sqs:inbox"
+                   ·                ───────────
                  7 │ 
                    ╰────
                   help: write `"file:inbox.queue"`
@@ -422,7 +422,7 @@ fn a_bare_path() {
             file: valid_but(r#""file:inbox.queue""#, r#""./inbox.queue""#),
             mend: Mend::Edit,
             expected: expect![[r#"
-                  × sources.inbox.grants.queue: "./inbox.queue" is no address of a queue; this version supports `file:`
+                  × sources.inbox.grants.queue: "./inbox.queue" is no address of a queue; this version supports `https:` and `file:`
                    ╭─[pipelines/my.toml:6:16]
                  5 │ plugin = "queue-source"
                  6 │ grants.queue = "./inbox.queue"
@@ -438,7 +438,7 @@ fn a_bare_path() {
             file: valid_but(r#""file:inbox.queue""#, r#""${FOLDER:-.}/inbox.queue""#),
             mend: Mend::Edit,
             expected: expect![[r#"
-                  × sources.inbox.grants.queue: "${FOLDER:-.}/inbox.queue" is no address of a queue; this version supports `file:`
+                  × sources.inbox.grants.queue: "${FOLDER:-.}/inbox.queue" is no address of a queue; this version supports `https:` and `file:`
                    ╭─[pipelines/my.toml:6:16]
                  5 │ plugin = "queue-source"
                  6 │ grants.queue = "${FOLDER:-.}/inbox.queue"
@@ -459,17 +459,17 @@ fn an_empty_address() {
         file: valid_but(r#""file:inbox.queue""#, r#""file:""#),
         mend: Mend::Edit,
         expected: expect![[r#"
-          × sources.inbox.grants.queue: "file:" is no address of a queue; this version supports `file:`
-           ╭─[pipelines/my.toml:6:16]
-         5 │ plugin = "queue-source"
-         6 │ grants.queue = "file:"
-           ·                ───────
-         7 │ 
-           ╰────
-          help: write `"file:inbox.queue"`
+              × sources.inbox.grants.queue: "file:" is no address of a queue; this version supports `https:` and `file:`
+               ╭─[pipelines/my.toml:6:16]
+             5 │ plugin = "queue-source"
+             6 │ grants.queue = "file:"
+               ·                ───────
+             7 │ 
+               ╰────
+              help: write `"file:inbox.queue"`
 
-        pipelines/my.toml: 1 error
-    "#]],
+            pipelines/my.toml: 1 error
+        "#]],
     }]);
 }
 
@@ -528,7 +528,7 @@ fn a_wrong_form() {
             file: valid_but(r#""file:inbox.queue""#, r#"{ url = "inbox.queue" }"#),
             mend: Mend::Edit,
             expected: expect![[r#"
-                  × sources.inbox.grants.queue.url: "inbox.queue" is no address of a queue; this version supports `file:`
+                  × sources.inbox.grants.queue.url: "inbox.queue" is no address of a queue; this version supports `https:` and `file:`
                    ╭─[pipelines/my.toml:6:24]
                  5 │ plugin = "queue-source"
                  6 │ grants.queue = { url = "inbox.queue" }
@@ -638,43 +638,150 @@ grants.console = "stderr""#,
 fn a_queue_of_sqs() {
     let sqs = |grant: &str| valid_but(r#""file:inbox.queue""#, grant);
     let cases = [
-        (r#""https://sqs.eu-west-1.amazonaws.com/inbox""#, Mend::Edit, expect![[""]]),
+        (
+            r#""https://sqs.eu-west-1.amazonaws.com/inbox""#,
+            Mend::Edit,
+            expect![[r#"
+              × sources.inbox.grants.queue: "https://sqs.eu-west-1.amazonaws.com/inbox" is no URL of a queue: it has an account and a name
+               ╭─[pipelines/my.toml:6:16]
+             5 │ plugin = "queue-source"
+             6 │ grants.queue = "https://sqs.eu-west-1.amazonaws.com/inbox"
+               ·                ───────────────────────────────────────────
+             7 │ 
+               ╰────
+              help: write `"https://sqs.eu-west-1.amazonaws.com/111122223333/xray-inbox"`
+
+            pipelines/my.toml: 1 error
+        "#]],
+        ),
         (
             r#"{ url = "https://sqs.eu-west-1.amazonaws.com/111122223333/inbox", region = "eu-west-2" }"#,
             Mend::Edit,
-            expect![[""]],
+            expect![[r#"
+                  × sources.inbox.grants.queue.region: the queue is in eu-west-1, as its URL says
+                   ╭─[pipelines/my.toml:6:91]
+                 5 │ plugin = "queue-source"
+                 6 │ grants.queue = { url = "https://sqs.eu-west-1.amazonaws.com/111122223333/inbox", region = "eu-west-2" }
+                   ·                                                                                           ───────────
+                 7 │ 
+                   ╰────
+                  help: write `"eu-west-1"`
+
+                pipelines/my.toml: 1 error
+            "#]],
         ),
         (
             r#"{ url = "https://sqs.eu-west-1.amazonaws.com/111122223333/inbox", visibility_secs = 0.5 }"#,
             Mend::Edit,
-            expect![[""]],
+            expect![[r#"
+                  × sources.inbox.grants.queue.visibility_secs: found a number with a fraction, wanted an integer
+                   ╭─[pipelines/my.toml:6:100]
+                 5 │ plugin = "queue-source"
+                 6 │ grants.queue = { url = "https://sqs.eu-west-1.amazonaws.com/111122223333/inbox", visibility_secs = 0.5 }
+                   ·                                                                                                    ───
+                 7 │ 
+                   ╰────
+                  help: write `30`
+
+                pipelines/my.toml: 1 error
+            "#]],
         ),
         (
             r#"{ url = "https://sqs.eu-west-1.amazonaws.com/111122223333/inbox", visibility_secs = 60, max_hold_secs = 30 }"#,
             Mend::Edit,
-            expect![[""]],
+            expect![[r#"
+                  × sources.inbox.grants.queue.max_hold_secs: this is less than `visibility_secs`
+                   ╭─[pipelines/my.toml:6:120]
+                 5 │ plugin = "queue-source"
+                 6 │ grants.queue = { url = "https://sqs.eu-west-1.amazonaws.com/111122223333/inbox", visibility_secs = 60, max_hold_secs = 30 }
+                   ·                                                                                                                        ──
+                 7 │ 
+                   ╰────
+                  help: write `60`
+
+                pipelines/my.toml: 1 error
+            "#]],
         ),
         (
             r#"{ url = "https://sqs.eu-west-1.amazonaws.com/111122223333/inbox", claim_check = "file:payloads" }"#,
             Mend::Edit,
-            expect![[""]],
+            expect![[r#"
+                  × sources.inbox.grants.queue.claim_check: a folder cannot take what is too large for the queue: its readers look for it in a bucket
+                   ╭─[pipelines/my.toml:6:96]
+                 5 │ plugin = "queue-source"
+                 6 │ grants.queue = { url = "https://sqs.eu-west-1.amazonaws.com/111122223333/inbox", claim_check = "file:payloads" }
+                   ·                                                                                                ───────────────
+                 7 │ 
+                   ╰────
+                  help: write `"s3://my-bucket/payloads"`
+
+                pipelines/my.toml: 1 error
+            "#]],
         ),
         (
             r#"{ url = "https://sqs.eu-west-1.amazonaws.com/111122223333/inbox", accounts = "111122223333" }"#,
             Mend::Edit,
-            expect![[""]],
+            expect![[r#"
+                  × sources.inbox.grants.queue.accounts: found a string, wanted a table
+                   ╭─[pipelines/my.toml:6:93]
+                 5 │ plugin = "queue-source"
+                 6 │ grants.queue = { url = "https://sqs.eu-west-1.amazonaws.com/111122223333/inbox", accounts = "111122223333" }
+                   ·                                                                                             ──────────────
+                 7 │ 
+                   ╰────
+                  help: write `{ AROAEXAMPLE = "111122223333" }`
+
+                pipelines/my.toml: 1 error
+            "#]],
         ),
         (
             r#"{ url = "https://sqs.eu-west-1.amazonaws.com/111122223333/inbox", accounts = { AROA1 = "1111" } }"#,
             Mend::Edit,
-            expect![[""]],
+            expect![[r#"
+                  × sources.inbox.grants.queue.accounts.AROA1: "1111" is no account id: it has 12 digits
+                   ╭─[pipelines/my.toml:6:103]
+                 5 │ plugin = "queue-source"
+                 6 │ grants.queue = { url = "https://sqs.eu-west-1.amazonaws.com/111122223333/inbox", accounts = { AROA1 = "1111" } }
+                   ·                                                                                                       ──────
+                 7 │ 
+                   ╰────
+                  help: write `"111122223333"`
+
+                pipelines/my.toml: 1 error
+            "#]],
         ),
         (
             r#"{ url = "https://sqs.eu-west-1.amazonaws.com/111122223333/inbox", accounts = { "AROA1:session" = "111122223333" } }"#,
             Mend::Edit,
-            expect![[""]],
+            expect![[r#"
+                  × sources.inbox.grants.queue.accounts.AROA1:session: this names one session of a role; what stands before the `:` names the role
+                   ╭─[pipelines/my.toml:6:95]
+                 5 │ plugin = "queue-source"
+                 6 │ grants.queue = { url = "https://sqs.eu-west-1.amazonaws.com/111122223333/inbox", accounts = { "AROA1:session" = "111122223333" } }
+                   ·                                                                                               ───────────────
+                 7 │ 
+                   ╰────
+                  help: write `AROA1`
+
+                pipelines/my.toml: 1 error
+            "#]],
         ),
-        (r#"{ url = "file:inbox.queue", role_arn = "arn:aws:iam::111122223333:role/x" }"#, Mend::Edit, expect![[""]]),
+        (
+            r#"{ url = "file:inbox.queue", role_arn = "arn:aws:iam::111122223333:role/x" }"#,
+            Mend::Edit,
+            expect![[r#"
+              × sources.inbox.grants.queue.role_arn: only a queue of SQS has this key, a file has none of it
+               ╭─[pipelines/my.toml:6:44]
+             5 │ plugin = "queue-source"
+             6 │ grants.queue = { url = "file:inbox.queue", role_arn = "arn:aws:iam::111122223333:role/x" }
+               ·                                            ────────
+             7 │ 
+               ╰────
+              help: remove it
+
+            pipelines/my.toml: 1 error
+        "#]],
+        ),
     ];
     check(cases.map(|(grant, mend, expected)| Case { file: sqs(grant), mend, expected }));
 }
