@@ -201,7 +201,7 @@ fn dead_letters_are_listed_shown_and_replayed() {
     let object = listed.lines().next().expect("an object").to_owned();
     assert!(keys.contains(&format!("dead/{object}")), "{listed}");
     rayline(&world, &["dead-letter", "show", "pipeline.toml", &object]).succeeds().says("{\\\"n\\\":5}");
-    world.write("pipeline.toml", pipeline("options.fault = \"none\""));
+    world.write("pipeline.toml", pipeline(""));
     rayline(&world, &["dead-letter", "replay", "pipeline.toml"]).succeeds().says("0 kept");
     assert_eq!(bucket.keys(), [] as [&str; 0]);
     assert_eq!(world.take("out.queue").len(), 30);
