@@ -38,7 +38,7 @@ fn what_is_asked_without_a_pipeline() {
         (&["replay", "--help"], 0, "--dry-run"),
         (&["completion", "bash"], 0, "complete -F _rayline"),
         (&["completion", "zsh"], 0, "#compdef rayline"),
-        (&["plugin", "list"], 0, "flatten          transform"),
+        (&["plugin", "list"], 0, "flatten            transform"),
         (&["plugin", "show", "flatten"], 0, "flatten: a transform"),
         (&["plugin", "show", "queue-source"], 0, "grants.queue (queue, required)"),
         (&["plugin", "show", "archive-source"], 0, "\"rate_per_sec\""),
@@ -53,8 +53,16 @@ fn what_is_asked_without_a_pipeline() {
     }
     let listed = world.rayline(&["plugin", "list"]).succeeds().stdout;
     let names: Vec<&str> = listed.lines().filter_map(|line| line.split(' ').next()).collect();
-    let shipped =
-        ["archive-sink", "archive-source", "file-sink", "flatten", "print-sink", "queue-sink", "queue-source"];
+    let shipped = [
+        "archive-sink",
+        "archive-source",
+        "elasticsearch-sink",
+        "file-sink",
+        "flatten",
+        "print-sink",
+        "queue-sink",
+        "queue-source",
+    ];
     assert_eq!(names, shipped);
 }
 

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::central::account::{Account, end};
 use crate::e2e::{flattened, reasons};
 use crate::harness::{World, binary, lines, workspace};
-use crate::kibana::recorder::{Recorder, opensearch};
+use crate::kibana::recorder::{Answer, Recorder, Seen, opensearch, says};
 use crate::servers::{Engine, search, unique};
 
 /// A folder that looks like the project's, with the host where `make build` puts it.
@@ -94,7 +94,7 @@ fn the_shipped_pipelines_do_what_they_say() {
 /// Runs the commands of the log account on servers of the tests.
 fn log_account(commands: &[&str]) {
     let account = Account::new(search(Engine::OpenSearch2), &unique("readme"), "30");
-    let dashboards = Recorder::start(opensearch("2.19.1"));
+    let dashboards = Recorder::start(signed(opensearch("2.19.1")));
     for command in commands {
         let command = command.replace("https://kibana.example.com", &dashboards.url());
         match command.split(' ').collect::<Vec<_>>().as_slice() {
@@ -107,11 +107,28 @@ fn log_account(commands: &[&str]) {
                 host.until_it_says("running");
                 end(host);
             }
+            ["rayline", "validate", file] => {
+                let found = account.rayline(&["validate", file]).succeeds();
+                found.says("OpenSearch 2.19").says("index templates in place");
+            }
             ["rayline", args @ ..] => drop(account.rayline(args).succeeds()),
             _ => panic!("README.md has a command that this test cannot run: {command}"),
         }
     }
     assert!(!dashboards.seen().is_empty());
+}
+
+/// Wants a signature, as the dashboards of Amazon OpenSearch Service do.
+fn signed(answer: impl Fn(&Seen) -> Answer + Clone) -> impl Fn(&Seen) -> Answer + Clone {
+    move |request| {
+        let mut request = request.clone();
+        let authorization = request.headers.get("authorization").map_or("", String::as_str);
+        if !authorization.starts_with("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/") {
+            return says(403, json!({"message": "no signature"}));
+        }
+        request.headers.insert("authorization".to_owned(), "Basic ZWxhc3RpYzpzZWNyZXQ=".to_owned());
+        answer(&request)
+    }
 }
 
 #[test]

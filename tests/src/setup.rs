@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use jiff::civil::date;
 use rayline::pipeline::HttpGrant;
-use rayline::setup::elasticsearch::{Outcome, Report, install, print};
+use rayline::setup::elasticsearch::{Outcome, Report, State, install, print, state};
 use rayline::setup::mapping::{EVERY, Index};
 use rayline::setup::prune::prune;
 use reqwest::Url;
@@ -41,10 +41,12 @@ fn every_server_takes_every_document_and_gives_the_same_answers() {
     for engine in Engine::ALL {
         // One of its own: the names of indices and templates are the product's.
         let server = search_with(engine, Settings::default());
+        assert_eq!(state_of(&server).missing.len(), 4);
         let first = install_on(&server, None);
         assert_eq!(outcomes(&first), [Outcome::Created; 4], "{first:?}");
         let second = install_on(&server, None);
         assert_eq!(outcomes(&second), [Outcome::Unchanged; 4], "{second:?}");
+        assert_eq!(state_of(&server), State { server: second.server, ..State::default() });
 
         index(&server, &documents);
         for kind in Index::ALL {
@@ -55,6 +57,7 @@ fn every_server_takes_every_document_and_gives_the_same_answers() {
         assert_ne!(annotation["count"], 0, "{engine:?} finds annotations by their own field");
 
         server.request("PUT", "/_index_template/xray-spans", r#"{"index_patterns":["xray-spans-*"]}"#).ok();
+        assert_eq!(state_of(&server).different, ["index template xray-spans"]);
         let third = install_on(&server, Some(30));
         assert_eq!(outcomes(&third)[3], Outcome::Replaced, "{third:?}");
         assert!(third.notes[0].contains("rayline prune"), "{third:?}");
@@ -95,6 +98,10 @@ fn what_is_printed_is_what_a_console_takes() {
 
 fn install_on(server: &Search, retention_days: Option<u32>) -> Report {
     runtime().block_on(install(&grant(server), "xray", retention_days)).expect("a set-up")
+}
+
+fn state_of(server: &Search) -> State {
+    runtime().block_on(state(&grant(server), "xray")).expect("an answer")
 }
 
 fn outcomes(report: &Report) -> Vec<Outcome> {

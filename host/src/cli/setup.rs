@@ -8,7 +8,8 @@ use reqwest::Url;
 use super::Exit;
 use super::load::Loader;
 use crate::grant::http::Client;
-use crate::pipeline::{Grant, HttpGrant, Pipeline, PluginRef};
+use crate::pipeline::{HttpGrant, Pipeline};
+use crate::setup::indices::Indices;
 use crate::setup::kibana::object::Form;
 use crate::setup::kibana::{self, Destination};
 
@@ -75,7 +76,7 @@ async fn kibana(args: Kibana) -> anyhow::Result<Exit> {
             return Ok(Exit::Invalid);
         }
     };
-    let grant = HttpGrant { urls: vec![url.clone()], ..index_grant(&pipeline)?.clone() };
+    let grant = HttpGrant { urls: vec![url.clone()], ..index_grant(&pipeline)? };
     let client = Client::open(&grant).await?;
     let destination = Destination { space: args.space, tenant: args.tenant };
     let installed = kibana::install(&client, &destination).await?;
@@ -102,20 +103,16 @@ fn address(text: &str) -> anyhow::Result<Url> {
 }
 
 /// The `http` grant of the pipeline's index.
-fn index_grant(pipeline: &Pipeline) -> anyhow::Result<&HttpGrant> {
-    let shipped = PluginRef::Shipped("elasticsearch-sink".to_owned());
-    let mut sinks = pipeline.stages.iter().filter(|stage| stage.plugin == shipped);
+fn index_grant(pipeline: &Pipeline) -> anyhow::Result<HttpGrant> {
+    let mut sinks = pipeline.stages.iter().filter_map(Indices::of);
     let file = pipeline.path.display();
     match (sinks.next(), sinks.next()) {
-        (Some(stage), None) => match stage.grants.get("http") {
-            Some(Grant::Http(grant)) => Ok(grant),
-            _ => bail!("the stage {} of {file} has no `grants.http`", stage.name),
-        },
+        (Some(index), None) => Ok(index.grant),
         (None, _) => bail!("{file} has no stage with the plugin elasticsearch-sink"),
         (Some(one), Some(other)) => bail!(
             "{file} has several stages with the plugin elasticsearch-sink ({}, {}): give a pipeline with one",
-            one.name,
-            other.name
+            one.stage,
+            other.stage
         ),
     }
 }

@@ -8,6 +8,8 @@ use super::Exit;
 use super::load::Loader;
 use crate::grant::check::{check, check_dead_letter};
 use crate::pipeline::{Capability, Kind, ObjectsGrant, Pipeline};
+use crate::setup::elasticsearch::{State, state};
+use crate::setup::indices::Indices;
 
 /// What to check.
 #[derive(Debug, clap::Args)]
@@ -55,8 +57,10 @@ async fn connects(pipeline: &Pipeline) -> bool {
     let checks = grants.map(|(field, grant, kind)| async move { (field, check(grant, kind).await) });
     let dead_letter =
         async { ("dead_letter.location".to_owned(), check_dead_letter(&pipeline.dead_letter.location).await) };
-    let (mut found, dead_letter) = tokio::join!(join_all(checks), dead_letter);
+    let indices = pipeline.stages.iter().filter_map(Indices::of).map(|indices| check_indices(pipeline, indices));
+    let (mut found, dead_letter, indices) = tokio::join!(join_all(checks), dead_letter, join_all(indices));
     found.push(dead_letter);
+    found.extend(indices.into_iter().flatten());
     for (field, result) in &found {
         match result {
             Ok(words) => println!("  {field}: {words}"),
@@ -64,6 +68,25 @@ async fn connects(pipeline: &Pipeline) -> bool {
         }
     }
     found.iter().all(|(_, result)| result.is_ok())
+}
+
+/// What server it is and whether it has the templates, without which documents get fields of guessed types. Nothing where
+/// the server does not answer: its grant's own check says so.
+async fn check_indices(pipeline: &Pipeline, indices: Indices) -> Option<(String, Result<String, String>)> {
+    let Indices { stage, grant, prefix } = indices;
+    let setup = format!("run `rayline setup elasticsearch {}`", pipeline.path.display());
+    let words = match state(&grant, &prefix).await {
+        Ok(State { server, missing, different }) => match (missing.as_slice(), different.as_slice()) {
+            ([], []) => Ok(format!("{server}, index templates in place")),
+            ([], different) => Ok(format!(
+                "{server}, but its {} is not this version's: {setup}, unless you changed it",
+                different.join(", ")
+            )),
+            (missing, _) => Err(format!("{server} has no {}: {setup}", missing.join(", "))),
+        },
+        Err(error) => Err(format!("the index templates cannot be looked at: {error:#}")),
+    };
+    Some((format!("sinks.{stage}"), words))
 }
 
 /// Warns of what works and yet loses messages one day.

@@ -60,12 +60,10 @@ impl Outcome {
 /// When there is no answer, or a refusal.
 pub async fn install(grant: &HttpGrant, prefix: &str, retention_days: Option<u32>) -> anyhow::Result<Report> {
     let client = Client::open(grant).await?;
-    let server = if matches!(&grant.auth, Auth::Aws { service, .. } if service == "aoss") {
+    if is_serverless(grant) {
         refuse_time_series(&client).await?;
-        Server::serverless(&client)
-    } else {
-        Server::find(&client).await?
-    };
+    }
+    let server = find(grant, &client).await?;
     let mut report = Report { server: server.title(), steps: Vec::new(), notes: Vec::new() };
     let policies = match retention_days {
         Some(days) => retain(&server, prefix, days, &mut report).await?,
@@ -84,6 +82,48 @@ pub async fn install(grant: &HttpGrant, prefix: &str, retention_days: Option<u32
         }
     }
     Ok(report)
+}
+
+/// What templates a server has, against those that [`install`] would make.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct State {
+    /// Product and version.
+    pub server: String,
+    /// Templates that are not there.
+    pub missing: Vec<String>,
+    /// Templates that are there with another content: of another version, or of somebody's own.
+    pub different: Vec<String>,
+}
+
+/// Looks what is on the servers of a grant, and changes nothing.
+///
+/// # Errors
+/// When there is no answer, or a refusal.
+pub async fn state(grant: &HttpGrant, prefix: &str) -> anyhow::Result<State> {
+    let client = Client::open(grant).await?;
+    let server = find(grant, &client).await?;
+    let lifecycle = lifecycle_that_is_there(&server, prefix).await?;
+    let mut state = State { server: server.title(), ..State::default() };
+    // A server need not have the best type for annotations: any that `install` may have chosen is right.
+    let [best, other] =
+        server.annotations().map(|annotations| templates(prefix, server.form(), annotations, lifecycle.as_ref()));
+    for (best, other) in best.into_iter().zip(other) {
+        let found = server.call(Method::GET, &best.path, None).await?;
+        match found.body.pointer(&best.place).filter(|_| found.is_ok()) {
+            Some(there) if [&best, &other].iter().any(|wanted| is_same(&wanted.body, there, false)) => {}
+            Some(_) => state.different.push(best.title),
+            None => state.missing.push(best.title),
+        }
+    }
+    Ok(state)
+}
+
+async fn find<'c>(grant: &HttpGrant, client: &'c Client) -> anyhow::Result<Server<'c>> {
+    if is_serverless(grant) { Ok(Server::serverless(client)) } else { Server::find(client).await }
+}
+
+fn is_serverless(grant: &HttpGrant) -> bool {
+    matches!(&grant.auth, Auth::Aws { service, .. } if service == "aoss")
 }
 
 /// What [`install`] would send to a server of each kind, for its development console.

@@ -5,10 +5,12 @@
 //! - [`retention`]: policies by which a server deletes old indices by itself.
 //! - [`server`]: which search server it is, and calls to it.
 //! - [`elasticsearch`]: installs what is missing or different.
+//! - [`indices`]: where a pipeline's stages write.
 //! - [`prune`]: deletes old indices, on servers without such policies too.
 //! - [`kibana`]: index patterns, charts and dashboards.
 
 pub mod elasticsearch;
+pub mod indices;
 pub mod kibana;
 pub mod mapping;
 pub mod prune;

@@ -73,11 +73,12 @@ fn the_same_bulk_on_every_server() {
         let world = World::new();
         let source = files(&world, "messages", &generated(38));
         // Twice: what is there already stays as it is.
-        for data_dir in ["data/1", "data/2"] {
-            world.share_cache(data_dir);
-            world.run(&pipeline(data_dir, &source, data_dir, &indexes.stage("")));
+        for run in 1..=2 {
+            let (data_dir, documents) = (format!("data/{run}"), format!("documents/{run}"));
+            world.share_cache(&data_dir);
+            world.run(&pipeline(&data_dir, &source, &documents, &indexes.stage("")));
             let (mut expected, mut wrong) = (Documents::new(), 0);
-            for (_, line) in lines(&world.path(data_dir)).into_iter().filter(|(path, _)| path.ends_with("ndjson")) {
+            for (_, line) in lines(&world.path(&documents)) {
                 let mut event: Value = serde_json::from_str(&line).expect("JSON");
                 if event["body"].get(BAD).is_some() {
                     wrong += 1;

@@ -6,8 +6,8 @@ use anyhow::bail;
 
 use crate::cli::Exit;
 use crate::cli::load::Loader;
-use crate::pipeline::{Grant, HttpGrant, PluginRef};
 use crate::setup::elasticsearch::{install, print};
+use crate::setup::indices::Indices;
 
 /// Where to, and for how long.
 #[derive(Debug, clap::Args)]
@@ -46,16 +46,6 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Where one `elasticsearch-sink` writes.
-pub struct Indices {
-    /// The stage's name.
-    pub stage: String,
-    /// The servers.
-    pub grant: HttpGrant,
-    /// What the indices' names begin with.
-    pub prefix: String,
-}
-
 /// Where the stages of a pipeline with `elasticsearch-sink` write, each place once. `None` when the file has errors, which
 /// are then on standard error.
 ///
@@ -64,13 +54,11 @@ pub struct Indices {
 pub fn indices(file: &Path) -> anyhow::Result<Option<Vec<Indices>>> {
     let files = [file.to_owned()];
     let Some(pipelines) = Loader::for_pipelines(&files, false)?.pipelines(&files)? else { return Ok(None) };
-    let shipped = PluginRef::Shipped("elasticsearch-sink".to_owned());
     let mut indices: Vec<Indices> = Vec::new();
-    for stage in pipelines.into_iter().flat_map(|pipeline| pipeline.stages).filter(|stage| stage.plugin == shipped) {
-        let Some(Grant::Http(grant)) = stage.grants.get("http") else { continue };
-        let prefix = stage.options.get("index_prefix").and_then(|prefix| prefix.as_str()).unwrap_or("xray");
-        if !indices.iter().any(|other| other.grant == *grant && other.prefix == prefix) {
-            indices.push(Indices { stage: stage.name, grant: grant.clone(), prefix: prefix.to_owned() });
+    for stage in pipelines.iter().flat_map(|pipeline| &pipeline.stages) {
+        let Some(own) = Indices::of(stage) else { continue };
+        if !indices.iter().any(|other| other.grant == own.grant && other.prefix == own.prefix) {
+            indices.push(own);
         }
     }
     if indices.is_empty() {
