@@ -155,6 +155,11 @@ impl Account {
         }
     }
 
+    /// Puts an object into the bucket.
+    pub fn put(&self, key: &str, content: &str) {
+        moto().s3("PUT", &format!("/{}/{}", self.bucket, escaped(key)), content).ok();
+    }
+
     /// Copies what is below a prefix of the bucket into a new folder, and returns the folder's name.
     fn download(&self, prefix: &str) -> String {
         let folder = unique("downloaded");

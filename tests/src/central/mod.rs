@@ -3,9 +3,11 @@
 //! - `whole`: the main job, and both ways back from the archive.
 //! - `killed`: `kill -9` at each point where something is half done.
 //! - `away`: a cluster that does not answer for a while, or is killed.
+//! - `foreign`: a bucket that others filled.
 //! - `account`: queue, bucket and indices of one test.
 
 pub mod account;
 mod away;
+mod foreign;
 mod killed;
 mod whole;

@@ -2,10 +2,12 @@
 //!
 //! - `answers`: against `fake`, which answers as a healthy cluster never does.
 //! - `real`: against real servers.
+//! - `security`: passwords, keys and certificates.
 
 mod answers;
 mod fake;
 mod real;
+mod security;
 
 use std::path::Path;
 
