@@ -122,7 +122,9 @@ async fn check_server(url: &Url, grant: &HttpGrant) -> Result<String, String> {
 /// Each account and region by itself; all of what is wrong at once.
 async fn check_xray(grant: &XrayGrant) -> Result<String, String> {
     match Xray::open(grant).await.map_err(|error| error.to_string())? {
-        Xray::Folder(folder) => Ok(format!("{grant}: recorded traces of {} accounts and regions", folder.places().len())),
+        Xray::Folder(folder) => {
+            Ok(format!("{grant}: recorded traces of {} accounts and regions", folder.places().len()))
+        }
         Xray::Accounts(accounts) => {
             let found = join_all(accounts.places().iter().map(|place| place.check())).await;
             let (found, wrong): (Vec<_>, Vec<_>) = found.into_iter().partition(Result::is_ok);

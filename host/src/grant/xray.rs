@@ -77,24 +77,14 @@ impl xray::Host for State {
         }
     }
 
-    async fn executions(
-        &mut self,
-        binding: String,
-        queries: Vec<ExecutionQuery>,
-        max_wait_ms: u32,
-    ) -> Listed<Page> {
+    async fn executions(&mut self, binding: String, queries: Vec<ExecutionQuery>, max_wait_ms: u32) -> Listed<Page> {
         match self.xray(&binding) {
             Ok(xray) => Ok(Ok(xray.executions(queries, self.until(max_wait_ms)).await)),
             Err(error) => Ok(Err(error)),
         }
     }
 
-    async fn trace_summaries(
-        &mut self,
-        binding: String,
-        queries: Vec<SummaryQuery>,
-        max_wait_ms: u32,
-    ) -> Listed<Page> {
+    async fn trace_summaries(&mut self, binding: String, queries: Vec<SummaryQuery>, max_wait_ms: u32) -> Listed<Page> {
         match self.xray(&binding) {
             Ok(xray) => Ok(Ok(xray.trace_summaries(queries, self.until(max_wait_ms)).await)),
             Err(error) => Ok(Err(error)),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use aws_config::SdkConfig;
 use futures::future::join_all;
 use tokio::sync::Semaphore;
 
@@ -29,9 +30,12 @@ pub(super) type Items<I> = Vec<(usize, I)>;
 pub(super) type Where = (String, String);
 
 impl Accounts {
-    /// Makes the clients; nobody is spoken to.
     pub(super) async fn open(grant: &AccountsGrant) -> Result<Accounts, XrayError> {
-        let shared = aws::shared().await;
+        Accounts::with(&aws::shared().await, grant).await
+    }
+
+    /// Makes the clients; nobody is spoken to.
+    pub(super) async fn with(shared: &SdkConfig, grant: &AccountsGrant) -> Result<Accounts, XrayError> {
         let room = Arc::new(Semaphore::new(ROOM));
         let at_hand = shared.region().map(ToString::to_string);
         let mut places = Vec::new();
@@ -42,7 +46,7 @@ impl Accounts {
                 None => return Err(XrayError::NoRegion),
             };
             let first = regions.first().cloned().unwrap_or_default();
-            let (config, account) = Account::open(&shared, account, &first, &grant.endpoints).await;
+            let (config, account) = Account::open(shared, account, &first, &grant.endpoints).await;
             let place = |region| Arc::new(Place::new(account.clone(), region, &config, &grant.endpoints, room.clone()));
             places.extend(regions.into_iter().map(place));
         }

@@ -1,5 +1,7 @@
 //! Executions and state machines, as Step Functions answers.
 
+use std::borrow::Borrow;
+
 use aws_sdk_sfn::types::ExecutionStatus;
 use futures::{StreamExt, stream};
 use serde::Deserialize;
@@ -188,7 +190,7 @@ pub(super) fn of_express() -> Error {
 }
 
 /// A JSON array.
-pub(super) fn array<T: AsRef<RawValue>>(items: &[T]) -> String {
-    let items: Vec<&str> = items.iter().map(|item| item.as_ref().get()).collect();
+pub(super) fn array<T: Borrow<RawValue>>(items: &[T]) -> String {
+    let items: Vec<&str> = items.iter().map(|item| item.borrow().get()).collect();
     format!("[{}]", items.join(","))
 }

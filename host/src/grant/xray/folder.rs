@@ -5,6 +5,7 @@
 //! Files may come, change and go while it is read. The `Date` of an answer is when its file was last changed.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,6 +13,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value, json};
 
+use super::accounts::Where;
 use super::bound::XrayError;
 use super::executions::{Arn, of_express};
 use super::traces::{not_found, time};
@@ -55,9 +57,7 @@ impl Folder {
     pub(super) fn open(path: &Path) -> Result<Folder, XrayError> {
         match fs::read_dir(path) {
             Ok(_) => Ok(Folder { path: path.to_owned(), read: Mutex::default() }),
-            Err(error) => {
-                Err(XrayError::NoFolder { folder: path.display().to_string(), reason: error.to_string() })
-            }
+            Err(error) => Err(XrayError::NoFolder { folder: path.display().to_string(), reason: error.to_string() }),
         }
     }
 
@@ -72,26 +72,17 @@ impl Folder {
     }
 
     pub(super) fn describe_executions(&self, executions: &[String]) -> Vec<Result<Answer, Error>> {
-        let mut known = BTreeMap::new();
+        let mut looked = Looked::new(self, "executions");
         let describe = |arn: &String| {
             let parsed = Arn::parse(arn)?;
             if parsed.is_undescribed() {
                 return Err(of_express());
             }
             let (account, region) = parsed.place();
-            let executions = match known.entry((account, region)) {
-                std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
-                std::collections::btree_map::Entry::Vacant(entry) => {
-                    let (account, region) = entry.key().clone();
-                    let files = self.files(&Place { account, region }, "executions")?;
-                    entry.insert(files)
-                }
-            };
-            let described = executions.iter().find(|file| text(&file.value, "executionArn") == Some(arn.as_str()));
-            match described {
-                Some(file) => Ok(Answer { json: file.value.to_string(), date: file.date() }),
-                None => Err(Error::NotFound(format!("there is no execution {arn}"))),
-            }
+            let files = looked.files(&Place { account, region })?;
+            let described = files.iter().find(|file| text(&file.value, "executionArn") == Some(arn));
+            let not_found = || Error::NotFound(format!("there is no execution {arn}"));
+            described.map(|file| Answer { json: file.value.to_string(), date: file.date() }).ok_or_else(not_found)
         };
         executions.iter().map(describe).collect()
     }
@@ -147,7 +138,7 @@ impl Folder {
                 .filter(|(time, trace)| window.contains(time) && holds(trace, &words))
                 .map(|(time, trace)| (time, summary(time, trace)))
                 .collect();
-            found.sort_by(|a, b| b.0.cmp(&a.0));
+            found.sort_by_key(|(time, _)| std::cmp::Reverse(*time));
             let items = found.into_iter().map(|(_, summary)| summary).collect();
             page(items, query.next.as_deref(), self.date(&files))
         };
@@ -155,25 +146,17 @@ impl Folder {
     }
 
     pub(super) fn traces(&self, queries: &[TraceQuery]) -> Vec<Result<Answer, Error>> {
-        let mut known: BTreeMap<(&str, &str), Vec<Arc<File>>> = BTreeMap::new();
+        let mut looked = Looked::new(self, "traces");
         let find = |query: &TraceQuery| {
-            let place = (query.place.account.as_str(), query.place.region.as_str());
             if time(&query.id).is_none() {
                 return Err(Error::Permanent(format!("{:?} is no id of a trace", query.id)));
             }
-            let files = known.get(&place).map_or_else(|| self.files(&query.place, "traces"), |files| Ok(files.clone()))?;
-            let found = files.iter().find_map(|file| {
-                let trace = traces(&file.value).iter().find(|trace| text(trace, "Id") == Some(query.id.as_str()))?;
+            let found = looked.files(&query.place)?.iter().find_map(|file| {
+                let trace = traces(&file.value).iter().find(|trace| text(trace, "Id") == Some(&query.id))?;
                 Some(Answer { json: trace.to_string(), date: file.date() })
             });
             found.ok_or_else(|| not_found(&query.id))
         };
-        for query in queries {
-            let place = (query.place.account.as_str(), query.place.region.as_str());
-            if let (false, Ok(files)) = (known.contains_key(&place), self.files(&query.place, "traces")) {
-                known.insert(place, files);
-            }
-        }
         queries.iter().map(find).collect()
     }
 
@@ -207,9 +190,10 @@ impl Folder {
         {
             return Some(file.clone());
         }
-        match fs::read(path).map_err(|error| error.to_string()).and_then(|bytes| {
-            serde_json::from_slice(&bytes).map_err(|error| error.to_string())
-        }) {
+        match fs::read(path)
+            .map_err(|error| error.to_string())
+            .and_then(|bytes| serde_json::from_slice(&bytes).map_err(|error| error.to_string()))
+        {
             Ok(value) => {
                 let file = Arc::new(File { state, value });
                 read.insert(path.to_owned(), file.clone());
@@ -226,6 +210,26 @@ impl Folder {
     fn date(&self, files: &[Arc<File>]) -> u64 {
         let of_folder = || self.path.metadata().and_then(|metadata| metadata.modified()).map(nanos).unwrap_or_default();
         files.iter().map(|file| file.date()).max().unwrap_or_else(of_folder)
+    }
+}
+
+/// The files of one kind that a call looked at: of each place once.
+struct Looked<'f> {
+    folder: &'f Folder,
+    kind: &'static str,
+    files: BTreeMap<Where, Vec<Arc<File>>>,
+}
+
+impl<'f> Looked<'f> {
+    fn new(folder: &'f Folder, kind: &'static str) -> Looked<'f> {
+        Looked { folder, kind, files: BTreeMap::new() }
+    }
+
+    fn files(&mut self, place: &Place) -> Result<&[Arc<File>], Error> {
+        match self.files.entry((place.account.clone(), place.region.clone())) {
+            Entry::Occupied(entry) => Ok(entry.into_mut()),
+            Entry::Vacant(entry) => Ok(entry.insert(self.folder.files(place, self.kind)?)),
+        }
     }
 }
 

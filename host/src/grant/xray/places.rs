@@ -63,11 +63,7 @@ impl Account {
         endpoints: &Endpoints,
     ) -> (SdkConfig, Arc<Account>) {
         let in_region = shared.clone().into_builder().region(Region::new(region.to_owned())).build();
-        let role = Aws {
-            region: None,
-            role_arn: account.role_arn.clone(),
-            external_id: account.external_id.clone(),
-        };
+        let role = Aws { region: None, role_arn: account.role_arn.clone(), external_id: account.external_id.clone() };
         let config = aws::assume(in_region, &role).await;
         let mut sts = aws_sdk_sts::config::Builder::from(&config).timeout_config(timeouts());
         if let Some(url) = endpoint(endpoints.sts.as_ref(), region) {
@@ -110,7 +106,9 @@ impl Account {
             Err(failure) => {
                 let who = self.expected.as_deref().unwrap_or("at hand");
                 let remedy = match failure.kind {
-                    FailureKind::Refused => "; see the account's `role_arn`, `external_id`, and the role's trust policy",
+                    FailureKind::Refused => {
+                        "; see the account's `role_arn`, `external_id`, and the role's trust policy"
+                    }
                     _ => "",
                 };
                 tracing::error!("the credentials of the account {who} cannot be used: {failure}{remedy}");
@@ -204,7 +202,11 @@ impl Place {
             counts: pace.counts(),
         };
         // An API that was never called is not worth a line.
-        self.paces.iter().map(level).filter(|level| level.in_flight > 0 || level.counts.iter().any(|n| *n > 0)).collect()
+        self.paces
+            .iter()
+            .map(level)
+            .filter(|level| level.in_flight > 0 || level.counts.iter().any(|n| *n > 0))
+            .collect()
     }
 
     /// Says what went wrong, but not for every call.

@@ -35,6 +35,9 @@ struct Retrieval {
     begun: Instant,
 }
 
+/// One with those of its ids that are asked for.
+type Search = (Arc<Retrieval>, Vec<String>);
+
 /// `StartTraceRetrieval` takes so many ids.
 const IDS: usize = 100;
 
@@ -118,7 +121,7 @@ impl Place {
     }
 
     /// The searches that go on for some of these ids, with these, and the other ids.
-    fn running(&self, ids: Vec<String>) -> (Vec<(Arc<Retrieval>, Vec<String>)>, Vec<String>) {
+    fn running(&self, ids: Vec<String>) -> (Vec<Search>, Vec<String>) {
         let mut running = self.retrievals.running();
         running.retain(|search| search.begun.elapsed() < LONGEST_SEARCH);
         let (mut searches, mut left) = (Vec::new(), ids);
@@ -133,7 +136,7 @@ impl Place {
         (searches, left)
     }
 
-    async fn start(&self, ids: &[(u64, String)], wanted: &Wanted<'_>) -> Option<(Arc<Retrieval>, Vec<String>)> {
+    async fn start(&self, ids: &[(u64, String)], wanted: &Wanted<'_>) -> Option<Search> {
         let (times, ids): (Vec<u64>, Vec<String>) = ids.iter().cloned().unzip();
         let (from, to) = span(&times, now());
         let answer = self

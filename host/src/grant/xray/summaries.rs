@@ -47,9 +47,8 @@ struct Summaries<'j> {
 impl Accounts {
     pub(super) async fn trace_summaries(&self, queries: Vec<SummaryQuery>, answers: &Answers<Page>) {
         let items = queries.into_iter().enumerate();
-        let items = items.map(|(index, query)| {
-            ((query.place.account.clone(), query.place.region.clone()), (index, query))
-        });
+        let items =
+            items.map(|(index, query)| ((query.place.account.clone(), query.place.region.clone()), (index, query)));
         self.at_places(items, answers, |place, items: Items<SummaryQuery>| async move {
             let place = &place;
             let calls: Vec<_> = items
@@ -142,7 +141,7 @@ impl Left {
     fn next(&self, from: u64, token: Option<String>) -> Option<Left> {
         match token {
             Some(token) => Some(Left { page: Some((from, token)), ..self.clone() }),
-            None => (from > self.after).then(|| Left { after: self.after, before: from, page: None }),
+            None => (from > self.after).then_some(Left { after: self.after, before: from, page: None }),
         }
     }
 }

@@ -209,7 +209,7 @@ pub(super) fn joined(first: &str, second: &str) -> String {
     else {
         return second.to_owned();
     };
-    let mut segments = |trace: &mut Map<String, Value>| match trace.remove("Segments") {
+    let segments = |trace: &mut Map<String, Value>| match trace.remove("Segments") {
         Some(Value::Array(segments)) => segments,
         _ => Vec::new(),
     };
@@ -258,7 +258,8 @@ mod tests {
         let wanted = Wanted::new(asked.into_iter().enumerate().collect(), &answers);
         assert_eq!(wanted.ids(), ids, "no duplicate, no junk");
         let mut got = Got::default();
-        let first = format!(r#"{{"Traces":[{{"Id":"{a}","New":1.50,"Segments":[]}}],"UnprocessedTraceIds":["{}"]}}"#, ids[1]);
+        let first =
+            format!(r#"{{"Traces":[{{"Id":"{a}","New":1.50,"Segments":[]}}],"UnprocessedTraceIds":["{}"]}}"#, ids[1]);
         assert_eq!(got.add(&answer(&first, 1)).unwrap(), None);
         let second = format!(r#"{{"Traces":[{{"Id":"{}","Segments":null}}],"NextToken":"t"}}"#, ids[2]);
         assert_eq!(got.add(&answer(&second, 2)).unwrap().as_deref(), Some("t"));
