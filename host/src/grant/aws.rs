@@ -19,7 +19,11 @@ pub async fn config(grant: &Aws) -> SdkConfig {
     if let Some(region) = &grant.region {
         loader = loader.region(Region::new(region.clone()));
     }
-    assume(loader.load().await, grant).await
+    let config = loader.load().await;
+    match role(&config, grant).await {
+        Some(provider) => config.into_builder().credentials_provider(provider).build(),
+        None => config,
+    }
 }
 
 /// What the clients of many accounts are made of: one look for the credentials at hand, one set of connections. As it
@@ -35,13 +39,12 @@ pub(super) async fn shared() -> SdkConfig {
     aws_config::defaults(BehaviorVersion::latest()).http_client(client).load().await
 }
 
-/// The same with the grant's role instead of the credentials at hand, if it names one.
-pub(super) async fn assume(config: SdkConfig, grant: &Aws) -> SdkConfig {
-    let Some(role) = &grant.role_arn else { return config };
-    let mut provider = AssumeRoleProvider::builder(role).session_name("rayline").configure(&config);
+/// The role that the grant names, assumed with the credentials of `config`.
+pub(super) async fn role(config: &SdkConfig, grant: &Aws) -> Option<SharedCredentialsProvider> {
+    let role = grant.role_arn.as_ref()?;
+    let mut provider = AssumeRoleProvider::builder(role).session_name("rayline").configure(config);
     if let Some(id) = &grant.external_id {
         provider = provider.external_id(id);
     }
-    let provider = SharedCredentialsProvider::new(provider.build().await);
-    config.into_builder().credentials_provider(provider).build()
+    Some(SharedCredentialsProvider::new(provider.build().await))
 }

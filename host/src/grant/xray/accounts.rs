@@ -21,7 +21,7 @@ pub struct Accounts {
 }
 
 /// How many calls of a grant are under way at once: each may answer with some megabytes.
-const ROOM: usize = 64;
+const ROOM: usize = 128;
 
 /// Items of one account and region, each with its index in what was asked for.
 pub(super) type Items<I> = Vec<(usize, I)>;

@@ -1,5 +1,6 @@
 //! What an `xray` grant names, of either kind.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::accounts::Accounts;
@@ -64,7 +65,13 @@ impl Xray {
             Xray::Accounts(accounts) => {
                 let answers = Answers::new(accounts.places().len());
                 until.work(accounts.identify(&answers)).await;
-                answers.finish()
+                let mut places = answers.finish();
+                // What the grant did not say can turn out to be what it said before.
+                let mut seen = BTreeSet::new();
+                places.retain(|place| {
+                    place.as_ref().map_or(true, |place| seen.insert((place.account.clone(), place.region.clone())))
+                });
+                places
             }
         }
     }

@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::accounts::Where;
@@ -30,6 +32,8 @@ pub struct Folder {
 struct File {
     /// When it was last changed, and its size.
     state: (SystemTime, u64),
+    /// As it is, since numbers do not come out of a parsed value as they went in.
+    json: String,
     value: Value,
 }
 
@@ -82,7 +86,7 @@ impl Folder {
             let files = looked.files(&Place { account, region })?;
             let described = files.iter().find(|file| text(&file.value, "executionArn") == Some(arn));
             let not_found = || Error::NotFound(format!("there is no execution {arn}"));
-            described.map(|file| Answer { json: file.value.to_string(), date: file.date() }).ok_or_else(not_found)
+            described.map(|file| Answer { json: file.json.clone(), date: file.date() }).ok_or_else(not_found)
         };
         executions.iter().map(describe).collect()
     }
@@ -92,7 +96,7 @@ impl Folder {
             let listed = self.place(place)?.join("state-machines.json");
             if listed.exists() {
                 let file = self.file(&listed).ok_or_else(unreadable)?;
-                return Ok(Answer { json: file.value.to_string(), date: file.date() });
+                return Ok(Answer { json: file.json.clone(), date: file.date() });
             }
             let executions = self.files(place, "executions")?;
             let mut machines: BTreeMap<&str, Value> = BTreeMap::new();
@@ -152,8 +156,8 @@ impl Folder {
                 return Err(Error::Permanent(format!("{:?} is no id of a trace", query.id)));
             }
             let found = looked.files(&query.place)?.iter().find_map(|file| {
-                let trace = traces(&file.value).iter().find(|trace| text(trace, "Id") == Some(&query.id))?;
-                Some(Answer { json: trace.to_string(), date: file.date() })
+                let index = traces(&file.value).iter().position(|trace| text(trace, "Id") == Some(&query.id))?;
+                Some(Answer { json: file.trace(index), date: file.date() })
             });
             found.ok_or_else(|| not_found(&query.id))
         };
@@ -190,12 +194,13 @@ impl Folder {
         {
             return Some(file.clone());
         }
-        match fs::read(path)
-            .map_err(|error| error.to_string())
-            .and_then(|bytes| serde_json::from_slice(&bytes).map_err(|error| error.to_string()))
-        {
-            Ok(value) => {
-                let file = Arc::new(File { state, value });
+        let parsed = fs::read_to_string(path).map_err(|error| error.to_string()).and_then(|json| {
+            let value = serde_json::from_str(&json).map_err(|error| error.to_string())?;
+            Ok((json, value))
+        });
+        match parsed {
+            Ok((json, value)) => {
+                let file = Arc::new(File { state, json, value });
                 read.insert(path.to_owned(), file.clone());
                 Some(file)
             }
@@ -234,6 +239,17 @@ impl<'f> Looked<'f> {
 }
 
 impl File {
+    /// One of its traces, as it is.
+    fn trace(&self, index: usize) -> String {
+        #[derive(Deserialize)]
+        struct Traces<'j> {
+            #[serde(borrow, rename = "Traces")]
+            traces: Vec<&'j RawValue>,
+        }
+        let trace = serde_json::from_str(&self.json).ok().and_then(|file: Traces<'_>| file.traces.get(index).copied());
+        trace.map_or_else(|| self.json.clone(), |trace| trace.get().to_owned())
+    }
+
     fn date(&self) -> u64 {
         nanos(self.state.0)
     }

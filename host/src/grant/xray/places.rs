@@ -62,20 +62,25 @@ impl Account {
         region: &str,
         endpoints: &Endpoints,
     ) -> (SdkConfig, Arc<Account>) {
-        let in_region = shared.clone().into_builder().region(Region::new(region.to_owned())).build();
-        let role = Aws { region: None, role_arn: account.role_arn.clone(), external_id: account.external_id.clone() };
-        let config = aws::assume(in_region, &role).await;
-        let mut sts = aws_sdk_sts::config::Builder::from(&config).timeout_config(timeouts());
+        let mut of_sts = shared.clone().into_builder().region(Region::new(region.to_owned()));
         if let Some(url) = endpoint(endpoints.sts.as_ref(), region) {
-            sts = sts.endpoint_url(url);
+            of_sts = of_sts.endpoint_url(url);
         }
+        let of_sts = of_sts.build();
+        let (role_arn, external_id) = (account.role_arn.clone(), account.external_id.clone());
+        let role = aws::role(&of_sts, &Aws { region: None, role_arn, external_id }).await;
+        let with_role = |config: SdkConfig| match &role {
+            Some(provider) => config.into_builder().credentials_provider(provider.clone()).build(),
+            None => config,
+        };
+        let sts = aws_sdk_sts::config::Builder::from(&with_role(of_sts)).timeout_config(timeouts());
         let opened = Account {
             expected: account.id.clone(),
             sts: aws_sdk_sts::Client::from_conf(sts.build()),
             asked: tokio::sync::Mutex::new(None),
             known: OnceLock::new(),
         };
-        (config, Arc::new(opened))
+        (with_role(shared.clone()), Arc::new(opened))
     }
 
     /// Whose the credentials are.

@@ -157,7 +157,7 @@ impl Place {
             let reason = "StartTraceRetrieval gave no token";
             started.retrieval_token.ok_or_else(|| Failure::new(FailureKind::Temporary, reason))
         });
-        match token {
+        match token.map_err(|failure| self.not_theirs(failure)) {
             Ok(token) => {
                 let begun = Instant::now();
                 let search = Arc::new(Retrieval { ids: ids.iter().cloned().collect(), token, begun });
@@ -176,7 +176,7 @@ impl Place {
         let found = self.found(&search).await;
         // Whatever became of it, there is nothing more to wait for.
         self.retrievals.running().retain(|running| !Arc::ptr_eq(running, &search));
-        match found {
+        match found.map_err(|failure| self.not_theirs(failure)) {
             Ok(mut found) => {
                 let mut missing = Vec::new();
                 for id in ids {
@@ -192,6 +192,15 @@ impl Place {
                 Vec::new()
             }
         }
+    }
+
+    /// A search that is refused is not the fault of the traces it is for: they are there another time.
+    fn not_theirs(&self, mut failure: Failure) -> Failure {
+        if matches!(failure.kind, FailureKind::Invalid | FailureKind::NotFound) {
+            failure.kind = FailureKind::Temporary;
+            self.log("a search for traces", &failure);
+        }
+        failure
     }
 
     async fn found(&self, search: &Retrieval) -> Result<BTreeMap<String, Answer>, Failure> {

@@ -52,7 +52,7 @@ pub struct Endpoints {
     pub xray: Option<String>,
     /// Of Step Functions.
     pub sfn: Option<String>,
-    /// Of STS, which says whose credentials these are. Roles are assumed where aws-config says.
+    /// Of STS, which says whose credentials these are, and where roles are assumed.
     pub sts: Option<String>,
 }
 
