@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use aws_config::{Region, SdkConfig};
 use aws_sdk_xray::config::retry::RetryConfig;
 use aws_sdk_xray::config::timeout::TimeoutConfig;
+use aws_types::origin::Origin;
 use tokio::sync::Semaphore;
 
 use super::failure::{Failure, FailureKind};
@@ -65,6 +66,8 @@ impl Account {
         let mut of_sts = shared.clone().into_builder().region(Region::new(region.to_owned()));
         if let Some(url) = endpoint(endpoints.sts.as_ref(), region) {
             of_sts = of_sts.endpoint_url(url);
+            // The grant comes before the environment.
+            of_sts.insert_origin("endpoint_url", Origin::shared_config());
         }
         let of_sts = of_sts.build();
         let (role_arn, external_id) = (account.role_arn.clone(), account.external_id.clone());

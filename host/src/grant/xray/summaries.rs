@@ -75,7 +75,8 @@ impl Place {
                     let page: Summaries<'_> = read(Api::GetTraceSummaries, &answer)?;
                     // Of several calls at once, the one with the shortest window is right.
                     self.window.fetch_min(window, Ordering::Relaxed);
-                    let next = left.next(from, page.next_token.filter(|next| Some(next) != token.as_ref()));
+                    let next = left
+                        .next(from, page.next_token.filter(|next| !next.is_empty() && Some(next) != token.as_ref()));
                     let json = array(&page.trace_summaries.unwrap_or_default());
                     let next = next.and_then(|left| serde_json::to_string(&left).ok());
                     return Ok(Page { json, date: answer.date, next });

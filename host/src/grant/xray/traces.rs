@@ -185,7 +185,7 @@ impl Got {
             self.traces.insert(id, Answer { json, date: answer.date });
         }
         self.unprocessed.extend(batch.unprocessed_trace_ids.into_iter().flatten());
-        Ok(batch.next_token)
+        Ok(batch.next_token.filter(|token| !token.is_empty()))
     }
 
     /// Answers what is there, and what is not; returns what X-Ray did not process.
