@@ -144,15 +144,15 @@ fn document<'d>(documents: &'d [Value], kind: &str) -> &'d Value {
 
 #[test]
 fn kubernetes_runs_the_image() {
-    for (name, template, role) in [
-        ("central", "log-account.yaml", "CentralRole"),
-        ("collector", "member-account.yaml", "CollectorRole"),
-    ] {
+    for (name, template, role) in
+        [("central", "log-account.yaml", "CentralRole"), ("collector", "member-account.yaml", "CollectorRole")]
+    {
         let documents = documents(&format!("kubernetes/{name}.yaml"));
         let pod = &document(&documents, "Deployment")["spec"]["template"]["spec"];
         let host = &pod["containers"][0];
         let mut environment: BTreeMap<String, String> = BTreeMap::new();
-        environment.extend(entries(&document(&documents, "ConfigMap")["data"]).map(|(key, value)| (key.clone(), text(value))));
+        environment
+            .extend(entries(&document(&documents, "ConfigMap")["data"]).map(|(key, value)| (key.clone(), text(value))));
         environment.extend(list(&host["env"]).iter().map(|item| (text(&item["name"]), text(&item["value"]))));
         assert_eq!(host["envFrom"], json!([{"configMapRef": {"name": name}}]));
         check(&Container {

@@ -56,9 +56,8 @@ fn each_role_allows_what_is_listed_and_nothing_else() {
         let mut expected = Allowed::new();
         for (of, resources) in &role.may {
             let actions = list.uses.get(of).unwrap_or_else(|| panic!("{name}: there is no use {of}"));
-            expected.extend(
-                resources.iter().flat_map(|on| actions.keys().map(move |action| (action.clone(), on.clone()))),
-            );
+            expected
+                .extend(resources.iter().flat_map(|on| actions.keys().map(move |action| (action.clone(), on.clone()))));
         }
         let (more, less): (Vec<_>, Vec<_>) =
             (allowed.difference(&expected).collect(), expected.difference(&allowed).collect());

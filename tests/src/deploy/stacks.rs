@@ -36,7 +36,8 @@ fn form_call(account: &str, service: &str, fields: &[(&str, &str)]) -> String {
 }
 
 fn escaped(text: &str) -> String {
-    let escape = |byte: u8| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    let escape =
+        |byte: u8| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") };
     text.bytes().map(escape).collect()
 }
 
@@ -103,13 +104,17 @@ impl Deployed {
 
 #[test]
 fn an_organisation_is_deployed() {
-    let log = deployed(LOG_ACCOUNT, "log-account.yaml", &[
-        ("OrganizationId", "o-a1b2c3d4e5"),
-        ("BucketName", BUCKET),
-        ("SearchDomainArn", "arn:aws:es:eu-west-1:910000000001:domain/logs"),
-        ("CollectForMembers", "true"),
-        ("AlarmTopicArn", "arn:aws:sns:eu-west-1:910000000001:rayline"),
-    ]);
+    let log = deployed(
+        LOG_ACCOUNT,
+        "log-account.yaml",
+        &[
+            ("OrganizationId", "o-a1b2c3d4e5"),
+            ("BucketName", BUCKET),
+            ("SearchDomainArn", "arn:aws:es:eu-west-1:910000000001:domain/logs"),
+            ("CollectForMembers", "true"),
+            ("AlarmTopicArn", "arn:aws:sns:eu-west-1:910000000001:rayline"),
+        ],
+    );
     let (inbox, key) = (log.output("QueueArn"), log.output("KeyArn"));
     assert_eq!(inbox, format!("arn:aws:sqs:{REGION}:{LOG_ACCOUNT}:xray-inbox"));
     let attributes = log.attributes(&log.output("QueueUrl"));

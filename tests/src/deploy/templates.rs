@@ -42,13 +42,19 @@ fn the_organisation_may_send_and_nothing_else() {
 
     // Each account below its own number.
     let bucket = &stack.properties("BucketPolicy")["PolicyDocument"];
-    assert_eq!(open(bucket), ["MembersWrite"]);
+    assert_eq!(open(bucket), ["MembersWrite", "MembersCheck"]);
     let writes = statement(bucket, "MembersWrite");
     let places: BTreeSet<String> = list(&writes["Resource"]).iter().map(text).collect();
-    let expected = ["claims", "dead-collect"].map(|of| format!("arn:aws:s3:::{BUCKET}/{of}/${{aws:PrincipalAccount}}/*"));
+    let expected =
+        ["claims", "dead-collect"].map(|of| format!("arn:aws:s3:::{BUCKET}/{of}/${{aws:PrincipalAccount}}/*"));
     assert_eq!(places, BTreeSet::from(expected));
     assert_eq!(writes["Action"], json!(["s3:PutObject", "s3:AbortMultipartUpload"]));
     assert_eq!(writes["Condition"], json!({"StringEquals": of_organization}));
+
+    let checks = statement(bucket, "MembersCheck");
+    let checked = format!("arn:aws:s3:::{BUCKET}/dead-collect/${{aws:PrincipalAccount}}/rayline-validate-*");
+    assert_eq!(pairs(&checks), [("s3:DeleteObject".to_owned(), checked)]);
+    assert_eq!(checks["Condition"], json!({"StringEquals": of_organization}));
 
     // The key by way of SQS and S3 only.
     let key = &stack.properties("Key")["KeyPolicy"];
@@ -86,9 +92,7 @@ fn nothing_goes_without_tls() {
 /// A low `maxReceiveCount` would lose what is only held often.
 #[test]
 fn queues_keep_what_they_have() {
-    for (stack, queue) in
-        [(log_account(), "Inbox"), (log_account(), "Events"), (member(REGION, "member"), "Events")]
-    {
+    for (stack, queue) in [(log_account(), "Inbox"), (log_account(), "Events"), (member(REGION, "member"), "Events")] {
         let properties = stack.properties(queue);
         assert_eq!(properties["RedrivePolicy"]["maxReceiveCount"], 1000, "{queue}");
         assert_eq!(properties["MessageRetentionPeriod"], 14 * 86_400, "{queue}");
@@ -179,17 +183,22 @@ fn events_go_to_the_queue_of_who_collects() {
     let cases = [
         (REGION, "member", "arn:aws:sqs:eu-west-1:444455556666:xray-events", vec!["CollectorRole", "ReadPolicy"]),
         ("us-east-1", "member", home, vec!["PassOnRole"]),
-        (REGION, "log-account", "arn:aws:events:eu-west-1:111122223333:event-bus/rayline", vec![
-            "PassOnRole",
-            "ReadPolicy",
-            "ReaderRole",
-        ]),
+        (
+            REGION,
+            "log-account",
+            "arn:aws:events:eu-west-1:111122223333:event-bus/rayline",
+            vec!["PassOnRole", "ReadPolicy", "ReaderRole"],
+        ),
         ("us-east-1", "log-account", "arn:aws:events:eu-west-1:111122223333:event-bus/rayline", vec!["PassOnRole"]),
     ];
     for (region, runs_in, target, expected) in cases {
         let stack = member(region, runs_in);
         let targets = list(&stack.properties("Rule")["Targets"]);
-        assert_eq!(targets.iter().map(|target| text(&target["Arn"])).collect::<Vec<_>>(), [target], "{region} {runs_in}");
+        assert_eq!(
+            targets.iter().map(|target| text(&target["Arn"])).collect::<Vec<_>>(),
+            [target],
+            "{region} {runs_in}"
+        );
         let made = stack.resources();
         let of_iam = made.iter().filter(|(_, resource)| text(&resource["Type"]).starts_with("AWS::IAM::"));
         assert_eq!(of_iam.map(|(name, _)| name.as_str()).collect::<Vec<_>>(), expected, "{region} {runs_in}");
@@ -211,7 +220,8 @@ fn the_log_account_collects_for_members_only_if_asked() {
     let stack = Stack::new("log-account.yaml", REGION, &[("CollectForMembers", "false"), ("SearchDomainArn", "")]);
     let made = stack.resources();
     let names: Vec<&str> = made.keys().map(String::as_str).collect();
-    let without = ["EventBus", "EventBusPolicy", "EventRule", "Events", "EventsDeadLetters", "EventsPolicy", "CollectorRole"];
+    let without =
+        ["EventBus", "EventBusPolicy", "EventRule", "Events", "EventsDeadLetters", "EventsPolicy", "CollectorRole"];
     assert!(without.iter().all(|name| !names.contains(name)), "{names:?}");
     let policies = list(&stack.properties("CentralRole")["Policies"]);
     assert!(policies.iter().all(|policy| policy["PolicyName"] != "index"), "{policies:?}");
