@@ -79,3 +79,7 @@ mod elasticsearch;
 /// `rayline setup elasticsearch` and `rayline prune`.
 #[cfg(test)]
 mod setup;
+
+/// `deploy/`: templates, roles, image, Kubernetes.
+#[cfg(test)]
+mod deploy;

@@ -69,9 +69,13 @@ fn shell(world: &World, command: &str) -> String {
 
 #[test]
 fn the_shipped_pipelines_do_what_they_say() {
+    let of_every_account = ["collect.toml", "direct.toml"];
     let of_the_log_account = ["central.toml", "replay-to-index.toml", "replay.toml"];
+    let (collecting, others): (Vec<_>, Vec<_>) =
+        shipped().into_iter().partition(|name| of_every_account.contains(&name.as_str()));
     let (elsewhere, here): (Vec<_>, Vec<_>) =
-        shipped().into_iter().partition(|name| of_the_log_account.contains(&name.as_str()));
+        others.into_iter().partition(|name| of_the_log_account.contains(&name.as_str()));
+    assert_eq!(collecting, of_every_account, "run by `collect`");
     assert_eq!(elsewhere, of_the_log_account, "run by `central`");
     assert_eq!(here, ["demo-replay.toml", "demo.toml"], "run by `demo`");
 
@@ -100,8 +104,11 @@ fn log_account(commands: &[&str]) {
         match command.split(' ').collect::<Vec<_>>().as_slice() {
             ["export", variable] => {
                 let (name, _) = variable.split_once('=').expect("a value");
-                assert!(["RAYLINE_QUEUE", "RAYLINE_BUCKET", "RAYLINE_SEARCH"].contains(&name), "{command}");
+                let known = ["RAYLINE_QUEUE", "RAYLINE_BUCKET", "RAYLINE_SEARCH", "RAYLINE_EVENTS", "RAYLINE_ACCOUNT"];
+                assert!(known.contains(&name), "{command}");
             }
+            // In every account: run by `collect`.
+            ["rayline", "validate" | "run", "pipelines/collect.toml"] => {}
             ["rayline", args @ ..] if args.contains(&"run") => {
                 let mut host = account.rayline(args).start();
                 host.until_it_says("running");

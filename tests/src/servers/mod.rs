@@ -22,6 +22,7 @@ pub mod search;
 mod smoke;
 pub mod sqs;
 
+use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -39,6 +40,11 @@ pub fn moto() -> &'static Moto {
 pub fn elasticmq() -> &'static ElasticMq {
     static ELASTICMQ: OnceLock<ElasticMq> = OnceLock::new();
     ELASTICMQ.get_or_init(ElasticMq::start)
+}
+
+/// cfn-lint, in a Python that has PyYAML and botocore as well: the folder of both.
+pub fn cfn_lint() -> PathBuf {
+    download::python("cfn-lint-1.58.0", &["cfn-lint==1.58.0", "botocore==1.44.5"])
 }
 
 /// An Elasticsearch or OpenSearch without security, shared by all tests.
