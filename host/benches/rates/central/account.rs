@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::fake::{Messages, Queue, serve_bucket};
+use super::fake::{Bucket, Messages, Queue};
 use crate::Place;
 use crate::clock::{cpu_of, follow};
 use crate::component::Components;
@@ -20,7 +20,7 @@ pub struct Account<'a> {
     place: &'a Place,
     components: &'a Components,
     home: PathBuf,
-    bucket: String,
+    bucket: Bucket,
     index: String,
 }
 
@@ -47,7 +47,7 @@ const STUCK: Duration = Duration::from_secs(120);
 impl<'a> Account<'a> {
     /// With documents in the index at this address.
     pub fn new(place: &'a Place, components: &'a Components, name: &str, index: &str) -> Result<Self> {
-        let bucket = serve_bucket(components.runtime())?;
+        let bucket = Bucket::serve(components.runtime())?;
         Ok(Account { place, components, home: place.folder(name)?, bucket, index: index.to_owned() })
     }
 
@@ -104,6 +104,7 @@ impl<'a> Account<'a> {
         let used = used?;
         ensure!(used.status.success(), "{}\n{}", used.status, said());
         ensure!(queue.deleted() == messages.len(), "{} messages deleted of {}", queue.deleted(), messages.len());
+        ensure!(self.bucket.dead_letters() == 0, "messages went to the dead letter:\n{}", said());
         let (begin, cpu_before) = first.unwrap_or(last);
         let seconds = last.0.duration_since(begin).as_secs_f64();
         Ok(Run { documents, seconds, cpu_then: last.1 - cpu_before, cpu: used.cpu, peak: used.peak })
@@ -128,7 +129,7 @@ impl<'a> Account<'a> {
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .env("AWS_CONFIG_FILE", "/dev/null")
             .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
-            .env("AWS_ENDPOINT_URL_S3", &self.bucket)
+            .env("AWS_ENDPOINT_URL_S3", &self.bucket.url)
             .env("RAYLINE_QUEUE", queue)
             .env("RAYLINE_BUCKET", "bench")
             .env("RAYLINE_SEARCH", &self.index)

@@ -11,9 +11,10 @@ use anyhow::Result;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, RawQuery, State};
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use flate2::read::GzDecoder;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -43,21 +44,28 @@ impl Messages {
     }
 }
 
+/// Sent after everything in the samples was collected, with the account and region that a collector sets.
 fn message(number: usize, body: &[u8]) -> String {
+    #[derive(Deserialize)]
+    struct Envelope<'a> {
+        account_id: &'a str,
+        region: &'a str,
+    }
+    let own = serde_json::from_slice(body).map_or(Value::Null, |Envelope { account_id, region }| {
+        let text = |text| json!({ "DataType": "String", "StringValue": text });
+        json!({ "account": text(account_id), "region": text(region) })
+    });
     let message = json!({
         "MessageId": format!("5f0c1c1e-0000-4000-8000-{number:012}"),
         "ReceiptHandle": number.to_string(),
         "Body": String::from_utf8_lossy(body),
         "Attributes": {
             "SenderId": "AROAEXAMPLEEXAMPLE123:collector",
-            "SentTimestamp": "1793534400123",
+            "SentTimestamp": "1798718400123",
             "ApproximateReceiveCount": "1",
-            "ApproximateFirstReceiveTimestamp": "1793534401234",
+            "ApproximateFirstReceiveTimestamp": "1798718401234",
         },
-        "MessageAttributes": {
-            "account": {"DataType": "String", "StringValue": "111122223333"},
-            "region": {"DataType": "String", "StringValue": "eu-west-1"},
-        },
+        "MessageAttributes": own,
     });
     message.to_string()
 }
@@ -175,17 +183,41 @@ fn done(input: &Value) -> String {
     json!({ "Successful": done, "Failed": [] }).to_string()
 }
 
-/// An S3 that takes everything, keeps nothing and is empty when asked. Returns its address.
-pub fn serve_bucket(runtime: &Runtime) -> Result<String> {
-    serve(runtime, Router::new().fallback(answer_of_s3))
+/// An S3 that takes everything, keeps nothing and is empty when asked.
+pub struct Bucket {
+    /// Its address, for a bucket of any name.
+    pub url: String,
+    dead_letters: Arc<AtomicUsize>,
 }
 
-async fn answer_of_s3(method: Method, RawQuery(query): RawQuery, _body: Bytes) -> Response {
+impl Bucket {
+    pub fn serve(runtime: &Runtime) -> Result<Bucket> {
+        let dead_letters = Arc::new(AtomicUsize::new(0));
+        let url = serve(runtime, Router::new().fallback(answer_of_s3).with_state(dead_letters.clone()))?;
+        Ok(Bucket { url, dead_letters })
+    }
+
+    /// How many objects with dead letters were written.
+    pub fn dead_letters(&self) -> usize {
+        self.dead_letters.load(Ordering::Relaxed)
+    }
+}
+
+async fn answer_of_s3(
+    State(dead_letters): State<Arc<AtomicUsize>>,
+    method: Method,
+    uri: Uri,
+    RawQuery(query): RawQuery,
+    _body: Bytes,
+) -> Response {
     let query = query.unwrap_or_default();
     let is = |name: &str| query.split('&').any(|part| part.split('=').next() == Some(name));
     let xml = |text: &'static str| ([(header::CONTENT_TYPE, "application/xml")], text).into_response();
     match method {
-        Method::PUT => [(header::ETAG, "\"0\"")].into_response(),
+        Method::PUT => {
+            dead_letters.fetch_add(usize::from(uri.path().starts_with("/bench/dead/")), Ordering::Relaxed);
+            [(header::ETAG, "\"0\"")].into_response()
+        }
         Method::POST if is("uploads") => xml(
             "<InitiateMultipartUploadResult><Bucket>b</Bucket><Key>k</Key><UploadId>1</UploadId></InitiateMultipartUploadResult>",
         ),

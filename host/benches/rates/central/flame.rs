@@ -62,9 +62,7 @@ fn draw(svg: &mut String, name: &str, node: &Node, color: &str, x: f64, y: f64, 
     }
     let percent = width / WIDTH * 100.0;
     let letters = ((width - 4.0) / LETTER).max(0.0) as usize;
-    // The end of a long name says more than its beginning.
-    let skipped = name.chars().count().saturating_sub(letters);
-    let label: String = if letters < 3 { String::new() } else { name.chars().skip(skipped).collect() };
+    let label: String = if letters < 3 { String::new() } else { short(name).chars().take(letters).collect() };
     // Writing into memory does not fail.
     let _ = write!(
         svg,
@@ -81,6 +79,24 @@ fn draw(svg: &mut String, name: &str, node: &Node, color: &str, x: f64, y: f64, 
         draw(svg, name, called, color, x, y - ROW, per_count);
         x += called.count as f64 * per_count;
     }
+}
+
+/// The function with what it is in: `Type::function` or `module::function`.
+fn short(name: &str) -> String {
+    let name = match name.strip_prefix('<').and_then(|inner| inner.split_once(" as ")) {
+        Some((kind, rest)) => format!("{kind}::{}", rest.rsplit("::").next().unwrap_or(rest)),
+        None => name.to_owned(),
+    };
+    let mut depth = 0;
+    let plain: String = name
+        .chars()
+        .filter(|letter| {
+            depth += i32::from(*letter == '<') - i32::from(*letter == '>');
+            depth == 0 && *letter != '>'
+        })
+        .collect();
+    let parts: Vec<&str> = plain.split("::").filter(|part| !part.is_empty()).collect();
+    parts.iter().skip(parts.len().saturating_sub(2)).copied().collect::<Vec<_>>().join("::")
 }
 
 fn escaped(text: &str) -> String {

@@ -28,12 +28,12 @@ use crate::report::{Aim, Report};
 use crate::servers::{Engine, Search, Settings, search_with};
 
 /// Enough for 20 seconds.
-const BYTES: usize = 192 << 20;
+const BYTES: usize = 384 << 20;
 const ROUNDS: usize = 2;
 
 /// What goes through with the profiler on, and through a real cluster; first a few, so that components are compiled,
 /// indices made, and a cluster's own code is compiled too.
-const PROFILED_BYTES: usize = 64 << 20;
+const PROFILED_BYTES: usize = 128 << 20;
 const CLUSTER_BYTES: usize = 24 << 20;
 const FIRST_BYTES: usize = 4 << 20;
 
@@ -102,7 +102,11 @@ fn against(
     let account = Account::new(place, components, "cluster", &server.url)?;
     account.set_up()?;
     account.run(&first(FIRST_BYTES))?;
-    server.request("DELETE", "/xray-executions-*,xray-traces-*,xray-spans-*", "").ok();
+    for index in
+        server.get("/xray-*/_settings?filter_path=*.settings.index.uuid").json().as_object().into_iter().flatten()
+    {
+        server.request("DELETE", &format!("/{}", index.0), "").ok();
+    }
     let run = account.run(&first(CLUSTER_BYTES))?;
     server.request("POST", "/xray-*/_refresh", "").ok();
     let count = server.get("/xray-*/_count?filter_path=count").json();

@@ -4,6 +4,7 @@
 //! compression. wasmtime tells `perf` nothing of what it compiles, so a guest is code that lies in no file; what called
 //! it is not known, nor needed.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
@@ -174,18 +175,21 @@ impl Profile {
             // Writing into memory does not fail.
             let _ = writeln!(text, "{}: {:.1} %", class.name(), self.share(class));
             let (mut own, mut with_called) = (BTreeMap::<&str, u64>::new(), BTreeMap::<&str, u64>::new());
+            let mut crates = BTreeMap::<&str, u64>::new();
             for ((_, frames), count) in self.stacks.iter().filter(|((other, _), _)| *other == class) {
                 *own.entry(frames.last().map_or("", String::as_str)).or_default() += count;
+                let of_crate = frames.iter().rev().find_map(|frame| crate_of(frame)).unwrap_or("no crate");
+                *crates.entry(of_crate).or_default() += count;
                 let mut names: Vec<&str> = frames.iter().map(String::as_str).collect();
                 names.sort_unstable();
                 names.dedup();
                 names.into_iter().for_each(|name| *with_called.entry(name).or_default() += count);
             }
-            for (title, counts) in [("itself", own), ("with what it calls", with_called)] {
+            for (title, counts) in [("by crate", crates), ("itself", own), ("with what it calls", with_called)] {
                 let _ = writeln!(text, "  {title}:");
                 let mut counts: Vec<(&str, u64)> = counts.into_iter().collect();
-                counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-                for (name, count) in counts.into_iter().take(25) {
+                counts.sort_by_key(|(_, count)| Reverse(*count));
+                for (name, count) in counts.into_iter().take(20) {
                     let _ = writeln!(text, "    {:5.1} %  {name}", percent(count, self.all()));
                 }
             }
@@ -216,7 +220,7 @@ impl<'a> Frame<'a> {
 
     /// What it belongs to, if it says anything.
     fn class(&self) -> Option<Class> {
-        let begins = |starts: &[&str]| starts.iter().any(|start| self.path().starts_with(start));
+        let begins = |starts: &[&str]| starts.iter().any(|start| path(self.name).starts_with(start));
         if self.is_guest() {
             Some(Class::Guest)
         } else if self.is_kernel() {
@@ -232,14 +236,6 @@ impl<'a> Frame<'a> {
         }
     }
 
-    /// Its name from the crate on: `<` and `&` of `<&T as Trait>::f` say nothing of whose it is.
-    fn path(&self) -> &str {
-        self.name
-            .trim_start_matches(['<', '&', '_', '*', '(', '['])
-            .trim_start_matches("mut ")
-            .trim_start_matches("dyn ")
-    }
-
     /// For people.
     fn shown(&self) -> String {
         if self.is_guest() {
@@ -251,6 +247,17 @@ impl<'a> Frame<'a> {
         };
         name.replace("::{{closure}}", "").replace("::{closure#0}", "")
     }
+}
+
+/// A function's name from its crate on: what stands before that in `<&T as Trait>::f` says nothing of whose it is.
+fn path(name: &str) -> &str {
+    name.trim_start_matches(['<', '&', '_', '*', '(', '[']).trim_start_matches("mut ").trim_start_matches("dyn ")
+}
+
+/// The crate, of a function that says anything.
+fn crate_of(name: &str) -> Option<&str> {
+    let (name, _) = path(name).split_once("::")?;
+    (!NEUTRAL.iter().any(|start| name.starts_with(start))).then_some(name)
 }
 
 fn class(frames: &[Frame<'_>]) -> Class {
