@@ -62,7 +62,9 @@ fn draw(svg: &mut String, name: &str, node: &Node, color: &str, x: f64, y: f64, 
     }
     let percent = width / WIDTH * 100.0;
     let letters = ((width - 4.0) / LETTER).max(0.0) as usize;
-    let label: String = if letters < 3 { String::new() } else { short(name).chars().take(letters).collect() };
+    let full = short(name);
+    let fitting = if full.len() <= letters { full.as_str() } else { full.rsplit("::").next().unwrap_or_default() };
+    let label: String = if letters < 3 { String::new() } else { fitting.chars().take(letters).collect() };
     // Writing into memory does not fail.
     let _ = write!(
         svg,

@@ -8,7 +8,6 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
@@ -103,8 +102,8 @@ const NEUTRAL: [&str; 14] = [
     "hashbrown",
     "bytes",
     "tracing",
-    "__rustc",
-    "__rust",
+    "rustc",
+    "rust_",
     "parking_lot",
     "crossbeam",
     "once_cell",
@@ -135,9 +134,7 @@ pub fn of(place: &Place, account: &Account<'_>, messages: &Messages) -> Result<O
         .output()?;
     ensure!(output.status.success(), "`perf script` ended with {}", output.status);
     fs::remove_file(&data)?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    fs::write(data.with_file_name("script"), text.as_bytes())?;
-    Ok(Some(Profile::read(&text)))
+    Ok(Some(Profile::read(&String::from_utf8_lossy(&output.stdout))))
 }
 
 impl Profile {
@@ -164,8 +161,7 @@ impl Profile {
         let stacks = self.stacks.iter().map(|((class, frames), count)| (class.name(), frames.as_slice(), *count));
         fs::write(place.target.join("flame.svg"), flame::picture(stacks))?;
         fs::write(place.target.join("bench-profile.txt"), self.text())?;
-        let shown = |name: &str| Path::new(&place.target).join(name).display().to_string();
-        eprintln!("flame graph: {}; as text: {}", shown("flame.svg"), shown("bench-profile.txt"));
+        eprintln!("where the time goes: flame.svg and bench-profile.txt in {}", place.target.display());
         Ok(())
     }
 
@@ -257,7 +253,7 @@ fn path(name: &str) -> &str {
 /// The crate, of a function that says anything.
 fn crate_of(name: &str) -> Option<&str> {
     let (name, _) = path(name).split_once("::")?;
-    (!NEUTRAL.iter().any(|start| name.starts_with(start))).then_some(name)
+    (!name.contains(' ') && !NEUTRAL.iter().any(|start| name.starts_with(start))).then_some(name)
 }
 
 fn class(frames: &[Frame<'_>]) -> Class {
