@@ -34,25 +34,36 @@ const TICKS: f64 = 100.0;
 
 /// Follows a process to its end.
 pub fn follow(mut child: Child, begin: Instant) -> Result<Used> {
-    let proc = format!("/proc/{}", child.id());
+    let id = child.id();
     let mut peak = 0.0;
     loop {
-        let status = fs::read_to_string(format!("{proc}/status"))?;
+        let status = fs::read_to_string(format!("/proc/{id}/status"))?;
         if let Some(kib) = status.lines().find_map(|line| line.strip_prefix("VmHWM:")) {
             peak = kib.trim().trim_end_matches(" kB").parse::<f64>()? * 1024.0;
         }
-        let stat = fs::read_to_string(format!("{proc}/stat"))?;
-        // Behind the name in parentheses: the state, and 11 and 12 fields later the user's and the system's time.
-        let (_, fields) = stat.rsplit_once(") ").context("/proc has another form here")?;
-        let fields: Vec<&str> = fields.split(' ').collect();
-        let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok());
-        if fields.first() == Some(&"Z") {
+        let (is_over, cpu) = state(id)?;
+        if is_over {
             let wall = begin.elapsed().as_secs_f64();
-            let cpu = ticks(11).zip(ticks(12)).map(|(user, system)| (user + system) / TICKS);
-            return Ok(Used { cpu: cpu.context("/proc has another form here")?, peak, wall, status: child.wait()? });
+            return Ok(Used { cpu, peak, wall, status: child.wait()? });
         }
         sleep(LOOK);
     }
+}
+
+/// CPU seconds of a process so far, all threads.
+pub fn cpu_of(process: u32) -> Result<f64> {
+    state(process).map(|(_, cpu)| cpu)
+}
+
+/// Whether a process is over and waits to be asked for its end, and its CPU seconds.
+fn state(process: u32) -> Result<(bool, f64)> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
+    // Behind the name in parentheses: the state, and 11 and 12 fields later the user's and the system's time.
+    let (_, fields) = stat.rsplit_once(") ").context("/proc has another form here")?;
+    let fields: Vec<&str> = fields.split(' ').collect();
+    let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok());
+    let cpu = ticks(11).zip(ticks(12)).map(|(user, system)| (user + system) / TICKS);
+    Ok((fields.first() == Some(&"Z"), cpu.context("/proc has another form here")?))
 }
 
 /// The smallest.

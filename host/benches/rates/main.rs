@@ -6,10 +6,12 @@
 //! - `transforms`: `flatten` and a lean transform in wasm against the same code native.
 //! - `crossing`: what it costs to give an event to a guest and to get it back.
 //! - `pipeline`: the whole pipeline against the sum of its parts, and with a slow archive batch.
+//! - `central`: the log account's pipeline, against an index that only answers and against a real one.
 //! - `start`: from the start of the process to the first event.
 
 #![forbid(unsafe_code)]
 
+mod central;
 mod clock;
 mod component;
 mod corpus;
@@ -18,6 +20,27 @@ mod pipeline;
 mod report;
 mod start;
 mod transforms;
+
+/// Real servers, as the tests have them.
+#[cfg(test)]
+#[allow(dead_code, unused_imports)]
+#[path = "../../../tests/src/servers/mod.rs"]
+mod servers;
+
+/// What they ask of the tests.
+mod harness {
+    use std::path::{Path, PathBuf};
+
+    /// A file of the workspace.
+    pub fn workspace(path: &str) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
+    }
+
+    /// `target/release`.
+    pub fn target() -> PathBuf {
+        Path::new(env!("CARGO_BIN_EXE_rayline")).parent().map(Path::to_owned).unwrap_or_default()
+    }
+}
 
 use std::path::{Path, PathBuf};
 
@@ -44,10 +67,11 @@ fn main() -> Result<()> {
 
 type Measure = fn(&Place, &Components, &mut Report) -> Result<()>;
 
-const MEASUREMENTS: [(&str, Measure); 4] = [
+const MEASUREMENTS: [(&str, Measure); 5] = [
     ("transforms", transforms::measure),
     ("crossing", crossing::measure),
     ("pipeline", pipeline::measure),
+    ("central", central::measure),
     ("start", start::measure),
 ];
 

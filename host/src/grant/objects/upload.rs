@@ -1,5 +1,6 @@
 //! An object being written.
 
+use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 
 use fail::fail_point;
@@ -9,7 +10,7 @@ use futures::stream::FuturesUnordered;
 use object_store::path::Path;
 use object_store::{MultipartUpload, ObjectStoreExt};
 use sha2::{Digest, Sha256};
-use tempfile::SpooledTempFile;
+use tempfile::{SpooledData, SpooledTempFile};
 
 use super::Compression;
 use super::error::StoreError;
@@ -37,7 +38,7 @@ enum Encoder {
 /// From this size on, compressed, an object lies in a file until it is committed.
 const IN_MEMORY_BYTES: usize = 8 << 20;
 
-/// Bytes that are handed to the store at a time: to a bucket in one request, if there are no more.
+/// Bytes of such a file that are handed to the store at a time: to a bucket in one request each.
 const PART_BYTES: usize = 8 << 20;
 
 /// So many parts are on their way at the same time, each in memory.
@@ -120,16 +121,18 @@ impl Encoder {
     }
 }
 
-/// Writes the object, in parts if it is large. Parts of an upload that fails are given up: they would be paid for.
+/// Writes the object, in parts if it lies in a file. Parts of an upload that fails are given up: they would be paid for.
 async fn send(store: &Store, key: &str, path: &Path, spool: SpooledTempFile) -> Result<(), StoreError> {
     let failed = |error| store.error(key, error);
-    let (first, spool) = next_part(spool).await?;
-    if first.len() < PART_BYTES {
-        fail_point!("before-object-commit", |_| crate::failpoint::stay("before-object-commit"));
-        return store.inner().put(path, first.into()).await.map(drop).map_err(failed);
-    }
+    let file = match spool.into_inner() {
+        SpooledData::InMemory(content) => {
+            fail_point!("before-object-commit", |_| crate::failpoint::stay("before-object-commit"));
+            return store.inner().put(path, content.into_inner().into()).await.map(drop).map_err(failed);
+        }
+        SpooledData::OnDisk(file) => file,
+    };
     let mut upload = store.inner().put_multipart(path).await.map_err(failed)?;
-    let sent = send_parts(upload.as_mut(), first, spool, &failed).await;
+    let sent = send_parts(upload.as_mut(), file, &failed).await;
     if sent.is_err()
         && let Err(error) = upload.abort().await
     {
@@ -140,27 +143,27 @@ async fn send(store: &Store, key: &str, path: &Path, spool: SpooledTempFile) -> 
 
 async fn send_parts(
     upload: &mut dyn MultipartUpload,
-    mut part: Vec<u8>,
-    mut spool: SpooledTempFile,
+    file: File,
     failed: &(impl Fn(object_store::Error) -> StoreError + Sync),
 ) -> Result<(), StoreError> {
     let mut on_the_way = FuturesUnordered::new();
+    let (mut part, mut file) = next_part(file).await?;
     while !part.is_empty() {
         if on_the_way.len() == PARTS_AT_ONCE {
             on_the_way.try_next().await.map_err(failed)?;
         }
         on_the_way.push(upload.put_part(part.into()));
-        (part, spool) = next_part(spool).await?;
+        (part, file) = next_part(file).await?;
     }
     on_the_way.try_collect::<()>().await.map_err(failed)?;
     fail_point!("before-object-commit", |_| crate::failpoint::stay("before-object-commit"));
     upload.complete().await.map(drop).map_err(failed)
 }
 
-async fn next_part(mut spool: SpooledTempFile) -> Result<(Vec<u8>, SpooledTempFile), StoreError> {
+async fn next_part(mut file: File) -> Result<(Vec<u8>, File), StoreError> {
     let part = tokio::task::spawn_blocking(move || {
-        let mut part = Vec::new();
-        (&mut spool).take(PART_BYTES as u64).read_to_end(&mut part).map(|_| (part, spool))
+        let mut part = Vec::with_capacity(PART_BYTES);
+        (&mut file).take(PART_BYTES as u64).read_to_end(&mut part).map(|_| (part, file))
     });
     part.await.map_err(|error| StoreError::Failed(error.to_string()))?.map_err(disk)
 }
