@@ -10,10 +10,15 @@ DEMO = target/demo
 build: ## The host, with the stages it ships.
 	$(CARGO) build --release --bin rayline
 
-demo: build ## The main job, on samples: queue, archive, documents.
+demo: build ## The main job, on samples of three accounts: events, collection, queue, archive, documents.
 	@rm -rf $(DEMO)
-	@echo "== samples -> queue"
-	RAYLINE_ARCHIVE=file:../samples $(RAYLINE) replay pipelines/demo-replay.toml
+	@echo "== status events of three accounts -> event queue"
+	RAYLINE_ARCHIVE=file:../samples/events RAYLINE_QUEUE=file:../target/demo/events.queue \
+	    RAYLINE_DATA_DIR=../target/demo/events $(RAYLINE) replay pipelines/demo-replay.toml
+	@echo "== event queue -> executions and traces -> queue"
+	$(RAYLINE) run pipelines/demo-collect.toml
+	@echo "== messages that others sent -> queue"
+	RAYLINE_ARCHIVE=file:../samples/messages $(RAYLINE) replay pipelines/demo-replay.toml
 	@echo "== queue -> archive and documents"
 	$(RAYLINE) run pipelines/demo.toml
 	@echo "Results are in $(DEMO)/archive and $(DEMO)/documents"

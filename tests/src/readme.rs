@@ -24,7 +24,7 @@ fn project() -> World {
     }
     fs::create_dir_all(world.path("target/release")).expect("a folder");
     fs::copy(binary(), world.path("target/release/rayline")).expect("a copy");
-    for pipeline in ["demo", "replay"] {
+    for pipeline in ["demo", "replay", "collect", "events/replay"] {
         world.share_cache(&format!("target/demo/{pipeline}"));
     }
     world
@@ -52,7 +52,7 @@ fn demo(world: &World) {
         shell(world, &command.replace("$(RAYLINE)", "target/release/rayline"));
         run += 1;
     }
-    assert_eq!(run, 2, "{recipe}");
+    assert_eq!(run, 4, "{recipe}");
 }
 
 fn shell(world: &World, command: &str) -> String {
@@ -77,13 +77,14 @@ fn the_shipped_pipelines_do_what_they_say() {
         others.into_iter().partition(|name| of_the_log_account.contains(&name.as_str()));
     assert_eq!(collecting, of_every_account, "run by `collect`");
     assert_eq!(elsewhere, of_the_log_account, "run by `central`");
-    assert_eq!(here, ["demo-replay.toml", "demo.toml"], "run by `demo`");
+    assert_eq!(here, ["demo-collect.toml", "demo-replay.toml", "demo.toml"], "run by `demo`");
 
     let world = project();
     demo(&world);
     let archived = world.archived("target/demo/archive");
-    let samples = fs::read_dir(workspace("samples")).expect("samples").count();
-    assert!(archived.len() >= samples - 1, "{} messages of {samples} samples", archived.len());
+    let [messages, events] =
+        ["messages", "events"].map(|name| fs::read_dir(workspace("samples").join(name)).expect("samples").count());
+    assert_eq!(archived.len(), messages + events, "each message, and a trace or execution for each event");
     let (documents, rejections) = flattened(&archived);
     let text = |body: &Value| serde_json::to_string(body).expect("JSON");
     let expected: BTreeSet<String> = documents.iter().map(|(_, _, body)| text(body)).collect();

@@ -21,7 +21,7 @@ pub struct Corpus {
 impl Corpus {
     /// About `bytes` of our own samples: those that have an envelope, and nothing broken in it.
     pub fn samples(root: &Path, bytes: usize) -> Result<Corpus> {
-        let folder = root.join("samples");
+        let folder = root.join("samples/messages");
         let messages = json_files(&folder)?.into_iter().filter(|message| message.get("schema").is_some()).collect();
         Corpus::copied("samples", messages, bytes)
     }

@@ -9,7 +9,7 @@ use crate::servers::{Engine, search, unique};
 
 /// A message of 3 MB that does not become small when packed.
 fn large() -> Vec<u8> {
-    let sample = fs::read_to_string(workspace("samples/standard-succeeded.json")).expect("a sample");
+    let sample = fs::read_to_string(workspace("samples/messages/standard-succeeded.json")).expect("a sample");
     let noise: String = (0..47_000_u32).map(|n| sha256(&n.to_be_bytes())).collect();
     let large = sample.replace("2ec0e5f739963aff", "2ec0e5f7399600ff").replace("order-100417", "order-large");
     large.replacen("\\\"paid\\\":true", &format!("\\\"paid\\\":\\\"{noise}\\\""), 1).into_bytes()

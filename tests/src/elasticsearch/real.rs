@@ -107,7 +107,7 @@ fn late_data_replaces_and_an_old_replay_does_not() {
         let indexes = Indexes::new(engine, &json!({}));
         let world = World::new();
         let run = |number: usize, sample: &str| {
-            let message = fs::read(workspace("samples").join(sample)).expect("a sample");
+            let message = fs::read(workspace("samples/messages").join(sample)).expect("a sample");
             let (data_dir, documents) = (format!("data/{number}"), format!("documents/{number}"));
             let source = files(&world, &format!("messages/{number}"), &[message]);
             world.share_cache(&data_dir);

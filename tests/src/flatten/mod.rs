@@ -87,7 +87,7 @@ pub fn workspace(path: &str) -> PathBuf {
 
 /// Our recorded messages by name, after what the transport does to them.
 pub fn samples() -> Vec<(String, Vec<u8>)> {
-    let mut samples: Vec<(String, Vec<u8>)> = files(&workspace("samples"))
+    let mut samples: Vec<(String, Vec<u8>)> = files(&workspace("samples/messages"))
         .into_iter()
         .filter(|path| path.extension().is_some_and(|extension| extension != "md"))
         .map(|path| {
@@ -97,7 +97,7 @@ pub fn samples() -> Vec<(String, Vec<u8>)> {
         })
         .collect();
     samples.sort();
-    assert!(samples.len() > 30, "the samples are in {}", workspace("samples").display());
+    assert!(samples.len() > 30, "the samples are in {}", workspace("samples/messages").display());
     samples
 }
 

@@ -16,7 +16,7 @@ const REGIONS: [&str; 3] = ["eu-west-1", "us-east-1", "ap-southeast-2"];
 /// other regions.
 pub fn generated(count: usize) -> Vec<Vec<u8>> {
     let mut samples: Vec<_> =
-        fs::read_dir(workspace("samples")).expect("samples").map(|e| e.expect("a file").path()).collect();
+        fs::read_dir(workspace("samples/messages")).expect("samples").map(|e| e.expect("a file").path()).collect();
     samples.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
     samples.sort();
     let samples: Vec<String> = samples.iter().map(|path| fs::read_to_string(path).expect("a sample")).collect();
