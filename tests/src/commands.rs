@@ -62,6 +62,7 @@ fn what_is_asked_without_a_pipeline() {
         "print-sink",
         "queue-sink",
         "queue-source",
+        "xray-source",
     ];
     assert_eq!(names, shipped);
 }
