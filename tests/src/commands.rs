@@ -5,7 +5,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::harness::{World, generated, get, guest, lines, malformed, metric, numbered};
+use crate::harness::{World, generated, get, guest, lines, malformed, metric, numbered, workspace};
 
 /// From a queue to a folder.
 fn copying(data_dir: &str, queue: &str, folder: &str, more: &str) -> String {
