@@ -225,7 +225,7 @@ impl Turn<'_> {
                 bucket.rate = (bucket.rate * CUT).max(self.pace.least);
                 bucket.cut = Some(Instant::now());
             }
-            bucket.tokens = bucket.tokens.min(0.0);
+            (bucket.tokens, bucket.at) = (bucket.tokens.min(0.0), Instant::now());
         } else if was_taken && self.waited {
             let more = if bucket.cut.is_none() { 0.5 } else { self.pace.step / bucket.rate };
             bucket.rate = (bucket.rate + more).min(self.pace.most);

@@ -9,10 +9,8 @@ mod traces;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::Credentials;
-use aws_credential_types::provider::SharedCredentialsProvider;
-use aws_sdk_xray::config::IdentityCache;
 use serde_json::{Value, json};
 
 use self::server::{Call, Reply, Server};
@@ -37,13 +35,12 @@ async fn here(server: &Server) -> Xray {
 
 async fn open(server: &Server, accounts: Vec<Account>) -> Xray {
     let credentials = Credentials::new(format!("AKIA{HERE}"), "secret", None, None, "test");
-    let config = SdkConfig::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .credentials_provider(SharedCredentialsProvider::new(credentials))
-        .identity_cache(IdentityCache::lazy().build())
+    let config = aws_config::defaults(BehaviorVersion::latest())
+        .credentials_provider(credentials)
         .region(Region::new(REGION))
         .endpoint_url(&server.url)
-        .build();
+        .load()
+        .await;
     let grant = AccountsGrant { accounts, ..AccountsGrant::default() };
     Xray::Accounts(Arc::new(Accounts::with(&config, &grant).await.unwrap()))
 }
