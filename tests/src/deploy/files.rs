@@ -45,6 +45,7 @@ fn checked(output: Output) -> Vec<u8> {
 
 #[test]
 fn cfn_lint_has_nothing_to_say() {
-    let output = interpreter().arg(cfn_lint().join("bin/cfn-lint")).args(TEMPLATES.map(deploy)).output().expect("cfn-lint");
+    let output =
+        interpreter().arg(cfn_lint().join("bin/cfn-lint")).args(TEMPLATES.map(deploy)).output().expect("cfn-lint");
     assert_eq!(String::from_utf8_lossy(&checked(output)), "");
 }
