@@ -104,8 +104,9 @@ fn check(container: &Container) {
     }
     assert!(all.contains("RAYLINE_API_ADDRESS") && all.contains("RAYLINE_DATA_DIR"), "{all:?}");
     let port = container.environment["RAYLINE_API_ADDRESS"].rsplit(':').next().expect("a port").to_owned();
-    assert_eq!(container.ports.iter().map(text).collect::<Vec<_>>(), [port.clone()]);
-    assert_eq!(instructions("EXPOSE"), [port]);
+    let ports: Vec<String> = container.ports.iter().map(text).collect();
+    assert_eq!(ports, instructions("EXPOSE"));
+    assert_eq!(ports, [port]);
     let volumes: BTreeSet<String> = serde_json::from_str(&instructions("VOLUME")[0]).expect("JSON");
     assert_eq!(container.folders, volumes);
 }

@@ -76,7 +76,7 @@ fn every_output_of_the_guide_is_there() {
         let template = documents(template).pop().expect("a template");
         outputs.extend(entries(&template["Outputs"]).map(|(name, _)| name.clone()));
     }
-    let named: Vec<&str> = guide.split("OutputKey=='").skip(1).filter_map(|rest| rest.split('\'').next()).collect();
+    let named: Vec<&str> = guide.split("$(output ").skip(1).filter_map(|rest| rest.split(')').next()).collect();
     assert!(!named.is_empty());
     assert!(named.iter().all(|name| outputs.contains(*name)), "{named:?} of {outputs:?}");
 }
