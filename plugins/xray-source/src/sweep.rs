@@ -4,6 +4,8 @@
 mod pass;
 mod watermark;
 
+use std::time::Duration;
+
 use rayline_sdk::xray::{self, Place};
 use rayline_sdk::{Failure, clock, log};
 
@@ -16,8 +18,6 @@ use crate::options::SweepPlan;
 use crate::pending::Pending;
 use crate::places::Places;
 use crate::recent::{Key, Recent};
-
-use std::time::Duration;
 
 /// How many things found are remembered, so that the next pass does not find them again: some 100 bytes each.
 const ENTRIES: usize = 65_536;
@@ -92,7 +92,7 @@ impl Sweep {
             }
             None => {}
         }
-        Ok(found.into_iter().filter_map(|found| self.to_pending(found, known)).collect())
+        Ok(found.into_iter().filter_map(|found| self.take_up(found, known)).collect())
     }
 
     /// Once all that was found is on the queue: moves the watermark where the pass has ended. Says whether it did.
@@ -108,7 +108,7 @@ impl Sweep {
     }
 
     /// Leaves out what is done, and what was found before.
-    fn to_pending(&mut self, found: Found, known: &Known) -> Option<Pending> {
+    fn take_up(&mut self, found: Found, known: &Known) -> Option<Pending> {
         let now = clock::now();
         let key = Key::new(self.seed, (&found.subject, &found.state));
         let age = self.found.set(key, now).map(|before| (before, now.saturating_sub(before)));
