@@ -76,20 +76,19 @@ impl Desk {
         }
     }
 
-    /// Asks for what is missing until that time on the monotonic clock, and returns what is finished.
-    pub fn work(&mut self, tools: &mut Tools<'_>, until: Duration) -> Result<Vec<Outcome>, Failure> {
-        let mut outcomes = Vec::new();
+    /// Asks for what is missing until that time on the monotonic clock, and adds what is finished: also where it fails.
+    pub fn work(&mut self, tools: &mut Tools<'_>, until: Duration, outcomes: &mut Vec<Outcome>) -> Result<(), Failure> {
         if self.units.is_empty() {
-            return Ok(outcomes);
+            return Ok(());
         }
         tools.places.refresh(clock::monotonic())?;
         self.describe(tools, until)?;
-        self.resolve(tools, &mut outcomes);
-        self.fetch(tools, until, &mut outcomes)?;
+        self.resolve(tools, outcomes);
+        self.fetch(tools, until, outcomes)?;
         // Executions that the traces show.
         self.describe(tools, until)?;
-        self.finish(tools, &mut outcomes);
-        Ok(outcomes)
+        self.finish(tools, outcomes);
+        Ok(())
     }
 
     fn describe(&mut self, tools: &Tools<'_>, until: Duration) -> Result<(), Failure> {

@@ -157,8 +157,10 @@ impl Source for XraySource {
             self.receive(max_bytes, max_wait)?;
             let until = (began + max_wait).max(clock::monotonic() + max_wait / 2);
             let mut tools = tools(&self.plan, &mut self.places, &mut self.known, &mut self.budget);
-            let outcomes = self.desk.work(&mut tools, until)?;
+            let mut outcomes = Vec::new();
+            let worked = self.desk.work(&mut tools, until, &mut outcomes);
             self.accept(outcomes);
+            worked?;
             self.settling.flush()?;
         }
         // From here on nothing fails: what is handed out is not handed out twice.
@@ -237,14 +239,12 @@ impl XraySource {
         }
         let wait = match self.desk.wait(clock::monotonic()) {
             Some(wait) => wait,
-            None if self.sweep.as_ref().is_some_and(Sweep::is_due) => Duration::ZERO,
+            None if self.settling.is_empty() && self.sweep.as_ref().is_some_and(Sweep::is_due) => Duration::ZERO,
             None => max_wait,
         };
-        let messages = queue::receive(EVENTS, room, max_bytes, wait.min(max_wait))?;
-        if messages.is_empty() {
-            return Ok(());
-        }
+        // Nothing that may fail comes after it: what was received is held until it is settled.
         self.places.refresh(clock::monotonic())?;
+        let messages = queue::receive(EVENTS, room, max_bytes, wait.min(max_wait))?;
         let mut outcomes = Vec::new();
         for message in messages.iter() {
             let handle = message.handle;
@@ -259,8 +259,9 @@ impl XraySource {
     }
 
     /// Takes up a unit whose account is one of the binding's.
-    fn take(&mut self, unit: Unit) -> Option<Outcome> {
+    fn take(&mut self, mut unit: Unit) -> Option<Outcome> {
         let now = clock::now();
+        unit.place = unit.place.or_else(|| self.places.only().cloned());
         if let Some(place) = &unit.place {
             match self.places.belongs(place) {
                 Belongs::Yes => {}
@@ -309,6 +310,9 @@ impl XraySource {
         }
         if self.plan.stop_when_empty && self.is_done() {
             return Reading::Finished;
+        }
+        if !self.settling.is_empty() {
+            return Reading::Idle(Duration::from_secs(1));
         }
         Reading::Idle(Duration::ZERO)
     }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::http::error;
 use crate::CapabilityError;
-use crate::bindings::capability::Error;
+use crate::bindings::capability::{Error, Temporary};
 use crate::bindings::xray::{Answer, ExecutionQuery, Page, Place, SummaryQuery, TraceQuery};
 
 thread_local! {
@@ -30,6 +30,8 @@ struct Accounts {
     failing: Vec<(String, VecDeque<CapabilityError>)>,
     /// What was asked for, one entry for each item.
     asked: Vec<String>,
+    /// How many calls are still to fail as a whole: every other one does.
+    failing_calls: u32,
 }
 
 /// Grants the binding an account and region.
@@ -79,6 +81,11 @@ pub fn fail(binding: &str, about: &str, error: CapabilityError) {
         Some((_, errors)) => errors.push_back(error),
         None => accounts.failing.push((about.to_owned(), [error].into())),
     });
+}
+
+/// Lets every other one of the next calls fail as a whole, for the time being.
+pub fn fail_calls(binding: &str, calls: u32) {
+    with(binding, |accounts| accounts.failing_calls = calls);
 }
 
 /// What was asked since the last time, one entry for each item: `describe ARN`, `trace ID`, `machines ACCOUNT/REGION`,
@@ -255,7 +262,13 @@ fn with<R>(binding: &str, call: impl FnOnce(&mut Accounts) -> R) -> R {
 
 fn granted<R>(binding: &str, call: impl FnOnce(&mut Accounts) -> R) -> Result<R, Error> {
     BINDINGS.with_borrow_mut(|bindings| match bindings.get_mut(binding) {
-        Some(accounts) => Ok(call(accounts)),
+        Some(accounts) => {
+            accounts.failing_calls = accounts.failing_calls.saturating_sub(1);
+            if accounts.failing_calls % 2 == 1 {
+                return Err(Error::Temporary(Temporary { reason: "the call failed".into(), after_ms: None }));
+            }
+            Ok(call(accounts))
+        }
         None => Err(Error::NotGranted(format!("`grants.{binding}` is not there"))),
     })
 }

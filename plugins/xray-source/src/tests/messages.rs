@@ -51,7 +51,7 @@ fn a_trace_header_alone() {
     put_trace(trace(1, &[json!({ "id": "1", "name": "f", "start_time": BEGIN - 2.0, "end_time": BEGIN - 1.0 })]));
     notify(&format!("Root={};Parent=53995c3f42cd8ad8;Sampled=1", trace_id(1)));
     notify(&format!("Root={};Sampled=0", trace_id(2)));
-    assert_eq!(shorts(&collector.run(100)), ["0 unsampled()", "0 partial()+1", "59 settled()+1"]);
+    assert_eq!(shorts(&collector.run(100)), ["0 partial()+1", "0 unsampled()", "59 settled()+1"]);
     assert_queue_is_empty();
 }
 
@@ -154,6 +154,36 @@ fn an_account_whose_credentials_do_not_work_delays_only_its_own() {
     testing::xray::place(XRAY, "444455556666", REGION);
     assert_eq!(shorts(&collector.run(100)).len(), 1);
     assert_queue_is_empty();
+}
+
+/// A call that fails as a whole loses nothing that was taken before.
+#[test]
+fn a_call_that_fails_is_made_again() {
+    let mut collector = Collector::new(r#"{"sweep":{"start":"1h"}}"#);
+    put_execution(execution("a", "SUCCEEDED", Some(1)));
+    put_execution(execution("b", "SUCCEEDED", Some(2)));
+    put_trace(trace(1, &[segment("a", "1", Some(BEGIN - 1.0))]));
+    notify(&arn("a"));
+    let mut failures = 0;
+    let mut bodies = Vec::new();
+    // Every other call of each kind fails.
+    testing::xray::fail_calls(XRAY, 12);
+    for _ in 0..200 {
+        match collector.source.read(1 << 20) {
+            Ok(Read::Events { events, .. }) => {
+                collector.settle(&events, Outcome::Done);
+                bodies.extend(events.into_iter().map(|it| serde_json::from_str::<Value>(&it.body).unwrap()));
+            }
+            Ok(_) => advance(1),
+            Err(Failure::Retry { .. }) => failures += 1,
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+    let mut names: Vec<String> = bodies.iter().map(short).collect();
+    names.sort();
+    assert!(failures > 0);
+    assert_eq!(names, ["partial(a=SUCCEEDED)+1", "partial(b=SUCCEEDED)", "settled(a=SUCCEEDED)+1"]);
+    assert_eq!(testing::queue::held(EVENTS), 0);
 }
 
 #[test]

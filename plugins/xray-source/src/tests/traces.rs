@@ -116,11 +116,10 @@ fn what_never_comes_has_a_verdict() {
     notify(&arn("a"));
     notify(&arn("unheard-of"));
     notify(&trace_id(7));
-    let run = shorts(&collector.run(700));
-    assert_eq!(
-        run,
-        ["0 partial(a=SUCCEEDED)", "600 not_found(a=SUCCEEDED)", "600 not_found(unheard-of=?)", "600 not_found()"]
-    );
+    let mut run = shorts(&collector.run(700));
+    run.sort();
+    let last = ["600 not_found()", "600 not_found(a=SUCCEEDED)", "600 not_found(unheard-of=?)"];
+    assert_eq!(run, [&["0 partial(a=SUCCEEDED)"], &last[..]].concat());
     assert_queue_is_empty();
 }
 
@@ -151,7 +150,8 @@ fn only_the_last() {
 #[test]
 fn a_redrive_is_another_state() {
     let mut collector = Collector::new("{}");
-    let failed = execution("a", "FAILED", None);
+    let mut failed = execution("a", "FAILED", None);
+    failed["stopDate"] = (BEGIN - 5.0).into();
     put_execution(failed.clone());
     notify(&event(&failed));
     assert_eq!(shorts(&collector.run(5)), ["0 unsampled(a=FAILED)"]);
@@ -167,7 +167,7 @@ fn a_redrive_is_another_state() {
     put_execution(ended.clone());
     notify(&event(&ended));
     let run = collector.run(100);
-    assert_eq!(shorts(&run), ["5 unsampled(a=SUCCEEDED)"], "with the fetch that is due soon");
+    assert_eq!(shorts(&run), ["10 unsampled(a=SUCCEEDED)"], "with the fetch that is due soon");
     assert_eq!(run[0].1["executions"][0]["redriveCount"], 1);
     assert_queue_is_empty();
 }
