@@ -3,11 +3,11 @@
 //! What is to be collected comes on the event queue: status events, whatever names an execution or a trace, and this stage's
 //! own pending work. In the order of a message's way:
 //!
-//! - `notice`: what a message says. `told`, `arn`: what it says of executions.
+//! - `intake`, `notice`: what a message says. `told`, `arn`: what it says of executions.
 //! - `known`: whether that was fetched lately, or is fetched soon anyway.
-//! - `desk`, `unit`: what is worked on: one description of each execution, one fetch of each trace, for all messages at once.
+//! - `desk`, `unit`, `answer`: what is worked on: one description of each execution, one fetch of each trace, for all messages at once.
 //! - `trace`, `verdict`: whether it is complete, whether it goes out, when it is fetched again.
-//! - `raw`: what goes out. `pending`, `settling`: what waits on the queue until it is fetched again.
+//! - `outcome`, `raw`: what goes out. `pending`, `settling`: what waits on the queue until it is fetched again.
 //! - `sweep`: looks for executions that no event told of.
 //!
 //! What holds:
@@ -17,12 +17,15 @@
 //! - **A message is deleted when what came of it is safe and what is to be done next is on the queue.**
 //! - **What is not understood goes on as it came**, for a later stage to reject.
 
+mod answer;
 mod arn;
 mod budget;
 mod desk;
+mod intake;
 mod known;
 mod notice;
 mod options;
+mod outcome;
 mod pending;
 mod places;
 mod raw;
@@ -37,26 +40,25 @@ mod verdict;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use rayline_message::{Attributes, Message as RawMessage, nanoseconds, rfc3339, transport};
-use rayline_sdk::xray::Place;
+use rayline_message::rfc3339;
 use rayline_sdk::{
-    Binding, Capability, Context, Ends, Failure, Outcome as Settled, Reading, Settlement, Source, SourceEvent,
-    SourceOutput, clock, log, queue,
+    Binding, Capability, Context, Ends, Failure, Outcome as Settled, Reading, Settlement, Source, SourceOutput, clock,
+    log, queue,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::budget::Budget;
-use crate::desk::{Desk, Event, Outcome, Tools, UNITS};
+use crate::desk::{Desk, Tools, UNITS};
+use crate::intake::Intake;
 use crate::known::Known;
-use crate::notice::Message as Said;
 pub use crate::options::Options;
 use crate::options::Plan;
+use crate::outcome::{Event, Outcome, unreadable};
 use crate::pending::{Pending, SECOND};
 use crate::places::{Belongs, Places};
 use crate::settling::{Closing, Settling};
 use crate::sweep::{Sweep, Watermark};
-use crate::told::Told;
-use crate::unit::{Execution, Message, State, Trace, Unit};
+use crate::unit::{Message, Unit};
 
 pub(crate) const XRAY: &str = "xray";
 pub(crate) const EVENTS: &str = "events";
@@ -99,25 +101,6 @@ struct Checkpoint {
     arns: Option<String>,
     /// How far the sweeps have come.
     sweep: Watermark,
-}
-
-/// What the queue says beside a message.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Beside {
-    #[serde(flatten)]
-    attributes: Attributes,
-    trace_header: Option<String>,
-    #[serde(rename = "attributes")]
-    own: Own,
-}
-
-/// The message's own text attributes, as its sender set them.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Own {
-    account: Option<String>,
-    region: Option<String>,
 }
 
 impl Source for XraySource {
@@ -174,8 +157,10 @@ impl Source for XraySource {
             self.receive(max_bytes, max_wait)?;
             let until = (began + max_wait).max(clock::monotonic() + max_wait / 2);
             let mut tools = tools(&self.plan, &mut self.places, &mut self.known, &mut self.budget);
-            let outcomes = self.desk.work(&mut tools, until)?;
+            let mut outcomes = Vec::new();
+            let worked = self.desk.work(&mut tools, until, &mut outcomes);
             self.accept(outcomes);
+            worked?;
             self.settling.flush()?;
         }
         // From here on nothing fails: what is handed out is not handed out twice.
@@ -254,21 +239,19 @@ impl XraySource {
         }
         let wait = match self.desk.wait(clock::monotonic()) {
             Some(wait) => wait,
-            None if self.sweep.as_ref().is_some_and(Sweep::is_due) => Duration::ZERO,
+            None if self.settling.is_empty() && self.sweep.as_ref().is_some_and(Sweep::is_due) => Duration::ZERO,
             None => max_wait,
         };
-        let messages = queue::receive(EVENTS, room, max_bytes, wait.min(max_wait))?;
-        if messages.is_empty() {
-            return Ok(());
-        }
+        // Nothing that may fail comes after it: what was received is held until it is settled.
         self.places.refresh(clock::monotonic())?;
+        let messages = queue::receive(EVENTS, room, max_bytes, wait.min(max_wait))?;
         let mut outcomes = Vec::new();
         for message in messages.iter() {
             let handle = message.handle;
             let message = Message { attrs: message.attrs.to_owned(), body: message.body.to_vec() };
-            match self.plan.units(message, handle) {
-                Ok(unit) => outcomes.extend(self.take(unit)),
-                Err(outcome) => outcomes.push(outcome),
+            match self.plan.intake(message, handle) {
+                Intake::Unit(unit) => outcomes.extend(self.take(*unit)),
+                Intake::Outcome(outcome) => outcomes.push(outcome),
             }
         }
         self.accept(outcomes);
@@ -276,8 +259,9 @@ impl XraySource {
     }
 
     /// Takes up a unit whose account is one of the binding's.
-    fn take(&mut self, unit: Unit) -> Option<Outcome> {
+    fn take(&mut self, mut unit: Unit) -> Option<Outcome> {
         let now = clock::now();
+        unit.place = unit.place.or_else(|| self.places.only().cloned());
         if let Some(place) = &unit.place {
             match self.places.belongs(place) {
                 Belongs::Yes => {}
@@ -291,7 +275,7 @@ impl XraySource {
                          this queue",
                         place.account, place.region
                     );
-                    let event = desk::unreadable(unit.message, reason);
+                    let event = unreadable(unit.message, reason);
                     return Some(Outcome { event: Some(event), next: Vec::new(), handles: unit.handles });
                 }
             }
@@ -327,6 +311,9 @@ impl XraySource {
         if self.plan.stop_when_empty && self.is_done() {
             return Reading::Finished;
         }
+        if !self.settling.is_empty() {
+            return Reading::Idle(Duration::from_secs(1));
+        }
         Reading::Idle(Duration::ZERO)
     }
 
@@ -345,134 +332,6 @@ impl XraySource {
             && depth.is_ok_and(|depth| {
                 depth.visible == 0 && depth.delayed == 0 && depth.invisible <= (own + self.settling.held()) as u64
             })
-    }
-}
-
-impl Plan {
-    /// What a message asks for; or what becomes of one that asks for nothing or for several things.
-    fn units(&self, message: Message, handle: u64) -> Result<Unit, Outcome> {
-        let beside: Beside = serde_json::from_str(&message.attrs).unwrap_or_default();
-        let now = clock::now();
-        let found_at = beside.attributes.sent_at.as_deref().and_then(nanoseconds).unwrap_or(now).min(now);
-        let dead = |message, reason| {
-            let event = desk::unreadable(message, reason);
-            Outcome { event: Some(event), next: Vec::new(), handles: vec![handle] }
-        };
-        if let Some(reason) = beside.attributes.unresolved {
-            return Err(dead(message, reason));
-        }
-        match Said::read(&message.body, beside.trace_header.as_deref(), self.payloads) {
-            Said::Unreadable(reason) => Err(dead(message, reason.to_owned())),
-            Said::Pending(pending) if pending.due_at > now => {
-                Err(Outcome { event: None, next: vec![*pending], handles: vec![handle] })
-            }
-            Said::Pending(pending) => Ok(self.resume(*pending, message, handle)),
-            Said::Notice(mut notice) => {
-                let own = beside.own.account.zip(beside.own.region);
-                let place = own.map(|(account, region)| Place { account, region }).or(notice.place.take());
-                if let (0, [mention]) = (notice.executions.len(), notice.traces.as_slice()) {
-                    let pending = self.fresh(Vec::new(), Some(mention.id.clone()), found_at).at(place);
-                    let is_sampled = mention.is_sampled;
-                    let mut unit = self.resume(pending, message, handle);
-                    unit.since = u64::MAX;
-                    if !is_sampled {
-                        unit.trace = Trace::Unsampled;
-                    }
-                    return Ok(unit);
-                }
-                if let ([_], []) = (notice.executions.as_slice(), notice.traces.as_slice())
-                    && let Some((arn, event)) = notice.executions.pop()
-                {
-                    let mut unit = self.resume(self.fresh(vec![arn], None, found_at), message, handle);
-                    unit.tell(event);
-                    return Ok(unit);
-                }
-                // Each goes its own way: a message of its own.
-                let executions = notice.executions.into_iter().map(|(arn, _)| self.fresh(vec![arn], None, found_at));
-                let traces = notice.traces.into_iter().filter(|mention| mention.is_sampled);
-                let traces = traces.map(|mention| self.fresh(Vec::new(), Some(mention.id), found_at).at(place.clone()));
-                Err(Outcome { event: None, next: executions.chain(traces).collect(), handles: vec![handle] })
-            }
-        }
-    }
-
-    /// Work that was found now.
-    fn fresh(&self, executions: Vec<String>, trace_id: Option<String>, found_at: u64) -> Pending {
-        let place = executions.first().and_then(|arn| Some(arn::ExecutionArn::parse(arn)?.place()));
-        let now = clock::now();
-        let give_up_at = now.saturating_add(self.timing.give_up_after);
-        let pending =
-            Pending { trace_id, executions, due_at: now, discovered_at: found_at, give_up_at, ..Pending::default() };
-        pending.at(place)
-    }
-
-    /// Goes on with pending work.
-    fn resume(&self, pending: Pending, message: Message, handle: u64) -> Unit {
-        let give_up_at = match pending.give_up_at {
-            0 => pending.discovered_at.saturating_add(self.timing.give_up_after),
-            time => time,
-        };
-        let execution = |arn| (arn, Execution { is_listed: true, state: State::Unasked, event: None });
-        let place = pending.place();
-        // Only what is at hand from another host may name executions that are none.
-        let executions = pending.executions.into_iter().filter(|arn| arn::ExecutionArn::parse(arn).is_some());
-        Unit {
-            place,
-            trace: pending.trace_id.map_or(Trace::Unresolved, Trace::Wanted),
-            executions: executions.map(execution).collect(),
-            handles: vec![handle],
-            message,
-            discovered_at: pending.discovered_at,
-            give_up_at,
-            attempt: pending.attempt,
-            digest: pending.digest,
-            since: pending.due_at,
-            moved_at: clock::monotonic(),
-            ..Unit::default()
-        }
-    }
-}
-
-impl Unit {
-    /// What an event says of its execution.
-    fn tell(&mut self, event: Option<Told>) {
-        self.since = u64::MAX;
-        if let Some(told) = event {
-            (self.since, self.is_begin) = (told.latest, told.is_running);
-            for execution in self.executions.values_mut() {
-                execution.event = Some(told.clone());
-            }
-        }
-    }
-}
-
-impl Event {
-    fn push(&self, ticket: u64, received_at: Option<String>, out: &mut SourceOutput) {
-        match self {
-            Event::Raw { place, collected_at, body } => {
-                // The credentials vouch for the account. The message that asked for it is another: nothing of it goes on.
-                let sender_account = Some(place.account.clone());
-                let attributes = Attributes { received_at, sender_account, ..Attributes::default() };
-                let labels = [("kind", "raw"), ("account", &place.account), ("region", &place.region)];
-                let attrs = attributes.to_json();
-                let time = *collected_at;
-                let event = SourceEvent { labels: &labels, attrs: &attrs, time, ..SourceEvent::default() };
-                out.push(ticket, &event, body.as_bytes());
-            }
-            Event::Unreadable { attrs, body, reason } => {
-                let beside: Beside = serde_json::from_str(attrs).unwrap_or_default();
-                let unresolved = Some(reason.clone());
-                let attributes = Attributes { received_at, unresolved, object: None, ..beside.attributes };
-                let Own { account, region } = beside.own;
-                let sent_at = attributes.sent_at.as_deref();
-                let payload = transport::unpack(body);
-                let read = RawMessage::new(payload, account.as_deref(), region.as_deref(), sent_at);
-                let labels: Vec<_> = read.labels().collect();
-                let attrs = attributes.to_json();
-                let event = SourceEvent { labels: &labels, attrs: &attrs, time: read.time, ..SourceEvent::default() };
-                out.push(ticket, &event, &read.payload);
-            }
-        }
     }
 }
 

@@ -8,6 +8,7 @@ use crate::arn::{ExecutionArn, TraceMention};
 use crate::options::Payloads;
 use crate::pending::Pending;
 use crate::told::Told;
+use crate::trace::at;
 
 /// What a message says.
 #[derive(Debug, PartialEq, Eq)]
@@ -46,7 +47,7 @@ impl Message {
         let mut notice = Notice::default();
         match serde_json::from_str::<Value>(text) {
             Ok(value) => {
-                if value["schema"].as_str().is_some_and(|schema| schema.starts_with("rayline.pending/")) {
+                if at(&value, "schema").as_str().is_some_and(|schema| schema.starts_with("rayline.pending/")) {
                     return match serde_json::from_value(value) {
                         Ok(pending) => Message::Pending(Box::new(pending)),
                         Err(_) => Message::Unreadable("the message is pending work of another version"),

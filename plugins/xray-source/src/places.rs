@@ -67,6 +67,12 @@ impl Places {
         }
     }
 
+    /// The one that there is: what names no place is from there.
+    pub fn only(&self) -> Option<&Place> {
+        let mut known = self.known.iter();
+        known.next().filter(|_| known.next().is_none() && self.problem.is_none())
+    }
+
     /// All that can be used.
     pub fn iter(&self) -> impl Iterator<Item = &Place> {
         self.known.iter()

@@ -4,8 +4,10 @@
 mod pass;
 mod watermark;
 
-use rayline_sdk::xray::{self, Place};
-use rayline_sdk::{Failure, clock, log};
+use std::time::Duration;
+
+use rayline_sdk::xray::{self, Answers, Place};
+use rayline_sdk::{CapabilityError, Failure, clock, log};
 
 pub use self::pass::Found;
 use self::pass::{Ask, Pass};
@@ -16,8 +18,6 @@ use crate::options::SweepPlan;
 use crate::pending::Pending;
 use crate::places::Places;
 use crate::recent::{Key, Recent};
-
-use std::time::Duration;
 
 /// How many things found are remembered, so that the next pass does not find them again: some 100 bytes each.
 const ENTRIES: usize = 65_536;
@@ -72,27 +72,27 @@ impl Sweep {
         let mut found = Vec::new();
         match pass.ask(now) {
             Some(Ask::Machines(places)) => {
-                let answers = xray::state_machines(XRAY, &places, max_wait)?;
+                let answers = each(places.len(), xray::state_machines(XRAY, &places, max_wait))?;
                 for (place, answer) in places.iter().zip(answers) {
                     pass.machines(&self.plan, place, answer, now);
                 }
             }
             Some(Ask::Executions(listings)) => {
                 let queries: Vec<_> = listings.iter().map(|listing| listing.query.clone()).collect();
-                let answers = xray::executions(XRAY, &queries, max_wait)?;
+                let answers = each(queries.len(), xray::executions(XRAY, &queries, max_wait))?;
                 for (listing, answer) in listings.into_iter().zip(answers) {
                     found.extend(pass.executions(listing, answer, now));
                 }
             }
             Some(Ask::Summaries(queries)) => {
-                let answers = xray::trace_summaries(XRAY, &queries, max_wait)?;
+                let answers = each(queries.len(), xray::trace_summaries(XRAY, &queries, max_wait))?;
                 for (query, answer) in queries.into_iter().zip(answers) {
                     found.extend(pass.summaries(query, answer, now));
                 }
             }
             None => {}
         }
-        Ok(found.into_iter().filter_map(|found| self.to_pending(found, known)).collect())
+        Ok(found.into_iter().filter_map(|found| self.take_up(found, known)).collect())
     }
 
     /// Once all that was found is on the queue: moves the watermark where the pass has ended. Says whether it did.
@@ -108,7 +108,7 @@ impl Sweep {
     }
 
     /// Leaves out what is done, and what was found before.
-    fn to_pending(&mut self, found: Found, known: &Known) -> Option<Pending> {
+    fn take_up(&mut self, found: Found, known: &Known) -> Option<Pending> {
         let now = clock::now();
         let key = Key::new(self.seed, (&found.subject, &found.state));
         let age = self.found.set(key, now).map(|before| (before, now.saturating_sub(before)));
@@ -128,5 +128,15 @@ impl Sweep {
         let pending =
             Pending { trace_id, executions, due_at: now, discovered_at: now, give_up_at, ..Pending::default() };
         Some(pending.at(Some(found.place)))
+    }
+}
+
+/// A call that failed as a whole for the time being failed for each of its items: they are asked for again.
+fn each<T>(items: usize, answers: Answers<T>) -> Answers<T> {
+    match answers {
+        Err(error @ (CapabilityError::Temporary { .. } | CapabilityError::Conflict(_))) => {
+            Ok((0..items).map(|_| Err(error.clone())).collect())
+        }
+        other => other,
     }
 }

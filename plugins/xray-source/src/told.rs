@@ -49,8 +49,7 @@ impl Told {
     pub fn read(json: String, date: u64, payloads: Payloads) -> Option<Told> {
         let members: Members = serde_json::from_str(&json).ok()?;
         let status = members.status?;
-        let [start, end, redrive] =
-            [&members.start_date, &members.stop_date, &members.redrive_date].map(|date| time(date));
+        let [start, end, redrive] = [&members.start_date, &members.stop_date, &members.redrive_date].map(time);
         let redrives = members.redrive_count.unwrap_or(0);
         Some(Told {
             is_running: !matches!(status.as_str(), "SUCCEEDED" | "FAILED" | "TIMED_OUT" | "ABORTED"),

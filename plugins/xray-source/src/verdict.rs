@@ -89,7 +89,7 @@ impl Situation {
         let is_old = self.now >= self.latest_end.saturating_add(NEVER_SEEN);
         let again = Decision::Again { due_at: self.due(timing) };
         match self.trace {
-            _ if !self.is_described && !matches!(self.trace, TraceState::Here { .. }) => {
+            TraceState::Unknown | TraceState::Absent if !self.is_described => {
                 if is_over || is_old {
                     Decision::Last(NotFound)
                 } else {
@@ -256,6 +256,11 @@ mod tests {
                 "nothing known at all, at the end",
                 Situation { is_described: false, give_up_at: NOW, ..situation(TraceState::Unknown) },
                 last(NotFound),
+            ),
+            (
+                "a trace alone that is not sampled",
+                Situation { is_described: false, ..situation(TraceState::Unsampled) },
+                last(Unsampled),
             ),
             ("a trace alone", Situation { is_described: false, ..situation(complete) }, last(Settled)),
         ];

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::http::error;
 use crate::CapabilityError;
-use crate::bindings::capability::Error;
+use crate::bindings::capability::{Error, Temporary};
 use crate::bindings::xray::{Answer, ExecutionQuery, Page, Place, SummaryQuery, TraceQuery};
 
 thread_local! {
@@ -30,6 +30,8 @@ struct Accounts {
     failing: Vec<(String, VecDeque<CapabilityError>)>,
     /// What was asked for, one entry for each item.
     asked: Vec<String>,
+    /// How many calls are still to fail as a whole: every other one does.
+    failing_calls: u32,
 }
 
 /// Grants the binding an account and region.
@@ -48,8 +50,8 @@ pub fn broken_place(binding: &str, error: CapabilityError) {
 /// Without a text `executionArn`.
 #[allow(clippy::expect_used, reason = "a test's own mistake")]
 pub fn put_execution(binding: &str, execution: Value) {
-    let arn = execution["executionArn"].as_str().expect("an executionArn").to_owned();
-    if let Some(machine) = execution["stateMachineArn"].as_str() {
+    let arn = member(&execution, "executionArn").as_str().expect("an executionArn").to_owned();
+    if let Some(machine) = member(&execution, "stateMachineArn").as_str() {
         put_state_machine(binding, machine, "STANDARD");
     }
     with(binding, |accounts| accounts.executions.insert(arn, execution));
@@ -68,7 +70,7 @@ pub fn put_state_machine(binding: &str, arn: &str, kind: &str) {
 /// Without a text `Id`.
 #[allow(clippy::expect_used, reason = "a test's own mistake")]
 pub fn put_trace(binding: &str, account: &str, region: &str, trace: Value) {
-    let id = trace["Id"].as_str().expect("an Id").to_owned();
+    let id = member(&trace, "Id").as_str().expect("an Id").to_owned();
     let place = Place { account: account.into(), region: region.into() };
     with(binding, |accounts| accounts.traces.insert((place, id), trace));
 }
@@ -79,6 +81,11 @@ pub fn fail(binding: &str, about: &str, error: CapabilityError) {
         Some((_, errors)) => errors.push_back(error),
         None => accounts.failing.push((about.to_owned(), [error].into())),
     });
+}
+
+/// Lets every other one of the next calls fail as a whole, for the time being.
+pub fn fail_calls(binding: &str, calls: u32) {
+    with(binding, |accounts| accounts.failing_calls = calls);
 }
 
 /// What was asked since the last time, one entry for each item: `describe ARN`, `trace ID`, `machines ACCOUNT/REGION`,
@@ -139,13 +146,14 @@ pub(crate) fn executions(
     granted(binding, |accounts| {
         let list = |query: &ExecutionQuery| {
             accounts.ask(format!("list {} {}", query.status, query.state_machine))?;
-            let text = |execution: &Value, key: &str| execution[key].as_str().unwrap_or_default().to_owned();
+            let text = |execution: &Value, key: &str| member(execution, key).as_str().unwrap_or_default().to_owned();
             let mut found: Vec<&Value> = accounts
                 .executions
                 .values()
                 .filter(|it| text(it, "stateMachineArn") == query.state_machine && text(it, "status") == query.status)
                 .collect();
-            let date = |it: &Value| it["stopDate"].as_f64().or(it["startDate"].as_f64()).unwrap_or_default();
+            let date =
+                |it: &Value| member(it, "stopDate").as_f64().or(member(it, "startDate").as_f64()).unwrap_or_default();
             found.sort_by(|a, b| date(b).total_cmp(&date(a)));
             let shown = ["executionArn", "stateMachineArn", "name", "status", "startDate", "stopDate", "redriveCount"];
             let item = |it: &Value| -> Value {
@@ -180,7 +188,7 @@ pub(crate) fn trace_summaries(
                     && (*after..*before).contains(&(began * 1_000_000_000))
                     && name.is_none_or(|name| names(trace).iter().any(|known| known == name))
             });
-            let summary = |((_, id), trace): (&(Place, String), &Value)| json!({ "Id": id, "Duration": trace["Duration"], "Revision": 1 });
+            let summary = |((_, id), trace): (&(Place, String), &Value)| json!({ "Id": id, "Duration": member(trace, "Duration"), "Revision": 1 });
             Ok(page(here.map(summary).collect(), next.as_deref()))
         };
         queries.iter().map(list).collect()
@@ -221,12 +229,16 @@ impl Accounts {
 }
 
 fn names(trace: &Value) -> Vec<String> {
-    let segments = trace["Segments"].as_array().into_iter().flatten();
-    let document = |segment: &Value| match &segment["Document"] {
+    let segments = member(trace, "Segments").as_array().into_iter().flatten();
+    let document = |segment: &Value| match member(segment, "Document") {
         Value::String(text) => serde_json::from_str(text).unwrap_or_default(),
         other => other.clone(),
     };
-    segments.filter_map(|segment| Some(document(segment)["name"].as_str()?.to_owned())).collect()
+    segments.filter_map(|segment| Some(member(&document(segment), "name").as_str()?.to_owned())).collect()
+}
+
+fn member<'v>(value: &'v Value, name: &str) -> &'v Value {
+    value.get(name).unwrap_or(&Value::Null)
 }
 
 fn date() -> u64 {
@@ -250,7 +262,13 @@ fn with<R>(binding: &str, call: impl FnOnce(&mut Accounts) -> R) -> R {
 
 fn granted<R>(binding: &str, call: impl FnOnce(&mut Accounts) -> R) -> Result<R, Error> {
     BINDINGS.with_borrow_mut(|bindings| match bindings.get_mut(binding) {
-        Some(accounts) => Ok(call(accounts)),
+        Some(accounts) => {
+            accounts.failing_calls = accounts.failing_calls.saturating_sub(1);
+            if accounts.failing_calls % 2 == 1 {
+                return Err(Error::Temporary(Temporary { reason: "the call failed".into(), after_ms: None }));
+            }
+            Ok(call(accounts))
+        }
         None => Err(Error::NotGranted(format!("`grants.{binding}` is not there"))),
     })
 }

@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::Watermark;
 use crate::options::SweepPlan;
 use crate::pending::SECOND;
+use crate::trace::at;
 
 /// Terminal executions are listed by their end, latest first; running ones whole.
 const STATUSES: [&str; 5] = ["RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"];
@@ -286,12 +287,12 @@ impl Pass {
         let found = items.into_iter().filter_map(|item| {
             Some(Found {
                 place: place.clone(),
-                subject: item["Id"].as_str()?.to_owned(),
+                subject: at(&item, "Id").as_str()?.to_owned(),
                 is_trace: true,
                 is_running: false,
                 ended_at: 0,
                 // Late data makes another one of it.
-                state: item["Revision"].to_string(),
+                state: at(&item, "Revision").to_string(),
             })
         });
         found.collect()

@@ -1,0 +1,143 @@
+//! From a message to what it asks for.
+
+use rayline_message::{Attributes, nanoseconds};
+use rayline_sdk::clock;
+use rayline_sdk::xray::Place;
+use serde::Deserialize;
+
+use crate::arn;
+use crate::notice::Message as Said;
+use crate::options::Plan;
+use crate::outcome::{Outcome, unreadable};
+use crate::pending::Pending;
+use crate::told::Told;
+use crate::unit::{Execution, Message, State, Trace, Unit};
+
+/// What the queue says beside a message.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub struct Beside {
+    #[serde(flatten)]
+    pub attributes: Attributes,
+    trace_header: Option<String>,
+    #[serde(rename = "attributes")]
+    pub own: Own,
+}
+
+/// The message's own text attributes, as its sender set them.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub struct Own {
+    pub account: Option<String>,
+    pub region: Option<String>,
+}
+
+/// What a message comes to.
+pub enum Intake {
+    /// One thing to collect.
+    Unit(Box<Unit>),
+    /// Nothing, or several things.
+    Outcome(Outcome),
+}
+
+impl Plan {
+    /// Takes in a message.
+    pub fn intake(&self, message: Message, handle: u64) -> Intake {
+        let beside: Beside = serde_json::from_str(&message.attrs).unwrap_or_default();
+        let now = clock::now();
+        let found_at = beside.attributes.sent_at.as_deref().and_then(nanoseconds).unwrap_or(now).min(now);
+        let dead = |message, reason| {
+            let event = Some(unreadable(message, reason));
+            Intake::Outcome(Outcome { event, next: Vec::new(), handles: vec![handle] })
+        };
+        if let Some(reason) = beside.attributes.unresolved {
+            return dead(message, reason);
+        }
+        match Said::read(&message.body, beside.trace_header.as_deref(), self.payloads) {
+            Said::Unreadable(reason) => dead(message, reason.to_owned()),
+            Said::Pending(pending) if pending.due_at > now => {
+                Intake::Outcome(Outcome { event: None, next: vec![*pending], handles: vec![handle] })
+            }
+            Said::Pending(pending) => Intake::Unit(Box::new(self.resume(*pending, message, handle))),
+            Said::Notice(mut notice) => {
+                let own = beside.own.account.zip(beside.own.region);
+                let place = own.map(|(account, region)| Place { account, region }).or(notice.place.take());
+                if let (0, [mention]) = (notice.executions.len(), notice.traces.as_slice()) {
+                    let pending = self.fresh(Vec::new(), Some(mention.id.clone()), found_at).at(place);
+                    let is_sampled = mention.is_sampled;
+                    let mut unit = self.resume(pending, message, handle);
+                    unit.since = u64::MAX;
+                    if !is_sampled {
+                        unit.trace = Trace::Unsampled;
+                    }
+                    return Intake::Unit(Box::new(unit));
+                }
+                if let ([_], []) = (notice.executions.as_slice(), notice.traces.as_slice())
+                    && let Some((arn, event)) = notice.executions.pop()
+                {
+                    let mut unit = self.resume(self.fresh(vec![arn], None, found_at), message, handle);
+                    unit.tell(event);
+                    return Intake::Unit(Box::new(unit));
+                }
+                // Each goes its own way: a message of its own.
+                let executions = notice.executions.into_iter().map(|(arn, _)| self.fresh(vec![arn], None, found_at));
+                let traces = notice.traces.into_iter().filter(|mention| mention.is_sampled);
+                let traces = traces.map(|mention| self.fresh(Vec::new(), Some(mention.id), found_at).at(place.clone()));
+                Intake::Outcome(Outcome {
+                    event: None,
+                    next: executions.chain(traces).collect(),
+                    handles: vec![handle],
+                })
+            }
+        }
+    }
+
+    /// Work that was found now.
+    pub fn fresh(&self, executions: Vec<String>, trace_id: Option<String>, found_at: u64) -> Pending {
+        let place = executions.first().and_then(|arn| Some(arn::ExecutionArn::parse(arn)?.place()));
+        let now = clock::now();
+        let give_up_at = now.saturating_add(self.timing.give_up_after);
+        let pending =
+            Pending { trace_id, executions, due_at: now, discovered_at: found_at, give_up_at, ..Pending::default() };
+        pending.at(place)
+    }
+
+    /// Goes on with pending work.
+    fn resume(&self, pending: Pending, message: Message, handle: u64) -> Unit {
+        let give_up_at = match pending.give_up_at {
+            0 => pending.discovered_at.saturating_add(self.timing.give_up_after),
+            time => time,
+        };
+        let execution = |arn| (arn, Execution { is_listed: true, state: State::Unasked, event: None });
+        let place = pending.place();
+        // Only what is at hand from another host may name executions that are none.
+        let executions = pending.executions.into_iter().filter(|arn| arn::ExecutionArn::parse(arn).is_some());
+        Unit {
+            place,
+            trace: pending.trace_id.map_or(Trace::Unresolved, Trace::Wanted),
+            executions: executions.map(execution).collect(),
+            handles: vec![handle],
+            message,
+            discovered_at: pending.discovered_at,
+            give_up_at,
+            attempt: pending.attempt,
+            digest: pending.digest,
+            since: pending.due_at,
+            moved_at: clock::monotonic(),
+            ..Unit::default()
+        }
+    }
+}
+
+impl Unit {
+    /// What an event says of its execution.
+    fn tell(&mut self, event: Option<Told>) {
+        self.since = u64::MAX;
+        if let Some(told) = event {
+            (self.since, self.is_begin) = (told.latest, told.is_running);
+            for execution in self.executions.values_mut() {
+                execution.event = Some(told.clone());
+            }
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! What becomes of a unit: whether it goes out, what waits on the queue, and which messages are deleted then.
+
+use rayline_message::{Attributes, Message as RawMessage, transport};
+use rayline_sdk::xray::Place;
+use rayline_sdk::{SourceEvent, SourceOutput, clock};
+
+use crate::desk::Tools;
+use crate::intake::{Beside, Own};
+use crate::options::HandOver;
+use crate::pending::Pending;
+use crate::unit::{Message, Unit};
+use crate::verdict::{Decision, Verdict};
+
+/// What is to be done with a unit's messages.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// Goes out first.
+    pub event: Option<Event>,
+    /// Sent next.
+    pub next: Vec<Pending>,
+    /// Deleted last.
+    pub handles: Vec<u64>,
+}
+
+/// What goes out.
+#[derive(Debug)]
+pub enum Event {
+    Raw {
+        place: Place,
+        collected_at: u64,
+        body: String,
+    },
+    /// A message as it came, which a later stage rejects for this reason.
+    Unreadable {
+        attrs: String,
+        body: Vec<u8>,
+        reason: String,
+    },
+}
+
+impl Outcome {
+    /// What becomes of a unit that is asked for in full.
+    pub fn decide(mut unit: Unit, tools: &mut Tools<'_>) -> Outcome {
+        let now = clock::now();
+        let digest = unit.new_digest();
+        let situation = unit.situation(&digest, now);
+        let decision = situation.decide(&tools.plan.timing);
+        let verdict = match decision {
+            Decision::Last(verdict) => Some(verdict),
+            Decision::Again { .. } => {
+                let is_new = !situation.is_same && unit.has_something();
+                (is_new && tools.plan.hand_over == HandOver::Early).then_some(Verdict::Partial)
+            }
+        };
+        let due_at = match decision {
+            Decision::Last(_) => None,
+            Decision::Again { due_at } => Some(due_at),
+        };
+        if let (Some(place), Some(subject)) = (&unit.place, unit.subject()) {
+            let arns = unit.executions.keys().map(String::as_str);
+            tools.known.fetched(place, subject, arns, unit.collected_at(), due_at);
+        }
+        let event = verdict.map(|verdict| match (unit.to_raw(verdict), &unit.place) {
+            (Some(body), Some(place)) => Event::Raw { place: place.clone(), collected_at: unit.collected_at(), body },
+            _ => unreadable(unit.message.clone(), "no account of the binding has this trace".into()),
+        });
+        unit.digest = Some(digest);
+        unit.attempt += 1;
+        let next = due_at.into_iter().flat_map(|due_at| unit.to_pending(due_at).parts()).collect();
+        Outcome { event, next, handles: unit.handles }
+    }
+
+    /// A unit's work waits on the queue until then.
+    pub fn put_off(unit: Unit, due_at: u64) -> Outcome {
+        Outcome { event: None, next: unit.to_pending(due_at).parts(), handles: unit.handles }
+    }
+}
+
+/// A message that nothing can be done with goes on as it came: a later stage rejects it, and it is not lost.
+pub fn unreadable(message: Message, reason: String) -> Event {
+    Event::Unreadable { attrs: message.attrs, body: message.body, reason }
+}
+
+impl Event {
+    /// Adds it to what was read.
+    pub fn push(&self, ticket: u64, received_at: Option<String>, out: &mut SourceOutput) {
+        match self {
+            Event::Raw { place, collected_at, body } => {
+                // The credentials vouch for the account. The message that asked for it is another: nothing of it goes on.
+                let sender_account = Some(place.account.clone());
+                let attributes = Attributes { received_at, sender_account, ..Attributes::default() };
+                let labels = [("kind", "raw"), ("account", &place.account), ("region", &place.region)];
+                let attrs = attributes.to_json();
+                let time = *collected_at;
+                let event = SourceEvent { labels: &labels, attrs: &attrs, time, ..SourceEvent::default() };
+                out.push(ticket, &event, body.as_bytes());
+            }
+            Event::Unreadable { attrs, body, reason } => {
+                let beside: Beside = serde_json::from_str(attrs).unwrap_or_default();
+                let unresolved = Some(reason.clone());
+                let attributes = Attributes { received_at, unresolved, object: None, ..beside.attributes };
+                let Own { account, region } = beside.own;
+                let sent_at = attributes.sent_at.as_deref();
+                let payload = transport::unpack(body);
+                let read = RawMessage::new(payload, account.as_deref(), region.as_deref(), sent_at);
+                let labels: Vec<_> = read.labels().collect();
+                let attrs = attributes.to_json();
+                let event = SourceEvent { labels: &labels, attrs: &attrs, time: read.time, ..SourceEvent::default() };
+                out.push(ticket, &event, &read.payload);
+            }
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! Many messages, many executions, several collectors.
+
+use super::*;
+
+/// A parent with children, all in trace 1.
+fn family(children: usize, status: &str) -> Vec<String> {
+    let names: Vec<String> = (0..=children).map(|n| format!("e{n:03}")).collect();
+    let end = (status != "RUNNING").then_some(BEGIN - 1.0);
+    let segments: Vec<Value> = names.iter().map(|name| segment(name, name, end)).collect();
+    names.iter().for_each(|name| put_execution(execution(name, status, Some(1))));
+    put_trace(trace(1, &segments));
+    names
+}
+
+fn fetches() -> usize {
+    testing::xray::asked(XRAY).iter().filter(|it| it.starts_with("trace ")).count()
+}
+
+#[test]
+fn a_parent_with_a_hundred_children_is_one_message() {
+    let mut collector = Collector::new("{}");
+    for name in family(100, "SUCCEEDED") {
+        notify(&event(&execution(&name, "SUCCEEDED", Some(1))));
+    }
+    let run = collector.run(600);
+    assert_eq!(run.iter().map(|(second, _)| *second).collect::<Vec<_>>(), [0, 59]);
+    assert!(run.iter().all(|(_, body)| body["executions"].as_array().unwrap().len() == 101));
+    assert_eq!(fetches(), 2);
+    assert_queue_is_empty();
+}
+
+#[test]
+fn events_of_one_trace_that_come_one_by_one_cost_no_fetch_each() {
+    let mut collector = Collector::new("{}");
+    let names = family(100, "RUNNING");
+    let mut out = 0;
+    for name in &names {
+        notify(&event(&execution(name, "RUNNING", Some(1))));
+        out += collector.run(1).len();
+    }
+    assert!(out <= 2, "{out}");
+    family(100, "SUCCEEDED");
+    for name in &names {
+        notify(&event(&execution(name, "SUCCEEDED", Some(1))));
+        out += collector.run(1).len();
+    }
+    out += collector.run(1800).len();
+    assert!(out <= 6, "{out}");
+    assert!(fetches() <= 10);
+    assert_queue_is_empty();
+}
+
+#[test]
+fn one_event_of_a_trace_brings_all_its_executions() {
+    let mut collector = Collector::new("{}");
+    family(2, "SUCCEEDED");
+    let mut express = segment("x", "x", Some(BEGIN));
+    express["aws"]["resource_arn"] = "arn:aws:states:eu-west-1:111122223333:express:Order:x:uuid".into();
+    let mut elsewhere = segment("y", "y", Some(BEGIN));
+    elsewhere["aws"]["resource_arn"] = "arn:aws:states:eu-west-1:999999999999:execution:Order:y".into();
+    let segments: Vec<Value> = ["e000", "e001", "e002"].map(|name| segment(name, name, Some(BEGIN))).into();
+    put_trace(trace(1, &[segments, vec![express, elsewhere]].concat()));
+    notify(&arn("e001"));
+    let expected = "(e000=SUCCEEDED,e001=SUCCEEDED,e002=SUCCEEDED)+5";
+    assert_eq!(shorts(&collector.run(100)), [format!("0 partial{expected}"), format!("60 settled{expected}")]);
+    let asked = testing::xray::asked(XRAY);
+    assert!(!asked.iter().any(|it| it.contains(":express:") || it.contains("999999999999")), "{asked:?}");
+    assert_queue_is_empty();
+}
+
+#[test]
+fn another_collector_takes_over_half_way() {
+    let mut first = Collector::new("{}");
+    put_execution(execution("a", "RUNNING", Some(1)));
+    put_trace(trace(1, &[segment("a", "1", None)]));
+    notify(&arn("a"));
+    assert_eq!(shorts(&first.run(5)), ["0 partial(a=RUNNING)+1"]);
+    drop(first);
+    let mut second = Collector::open("{}", None);
+    assert_eq!(shorts(&second.run(20)), [""; 0], "it knows what was handed over");
+    put_execution(execution("a", "SUCCEEDED", Some(1)));
+    put_trace(trace(1, &[segment("a", "1", Some(BEGIN - 1.0))]));
+    let run = second.run(900);
+    assert_eq!(
+        run.iter().map(|(_, body)| short(body)).collect::<Vec<_>>(),
+        ["partial(a=SUCCEEDED)+1", "settled(a=SUCCEEDED)+1"]
+    );
+    assert_eq!(run[1].1["discovered_at"], "2026-01-01T00:00:00Z");
+    assert_queue_is_empty();
+}
+
+#[test]
+fn a_crash_at_any_moment_loses_nothing() {
+    for crash_at in ["before settling", "after settling", "between send and delete", "released"] {
+        let mut first = Collector::new("{}");
+        put_execution(execution("a", "SUCCEEDED", Some(1)));
+        put_trace(trace(1, &[segment("a", "1", Some(BEGIN - 1.0))]));
+        notify(&arn("a"));
+        let seen = first.read();
+        assert_eq!(seen.len(), 1, "{crash_at}");
+        match crash_at {
+            "before settling" => assert_eq!(testing::queue::held(EVENTS), 1),
+            "released" => first.settle(&seen, Outcome::Released),
+            _ => first.settle(&seen, Outcome::Done),
+        }
+        if crash_at == "between send and delete" {
+            notify(&arn("a"));
+        }
+        drop(first);
+        testing::queue::crash(EVENTS);
+        let mut second = Collector::open("{}", None);
+        let run = second.run(900);
+        let last = run.iter().filter(|(_, body)| body["verdict"] == "settled").count();
+        assert!(last >= 1, "{crash_at}: {:?}", shorts(&run));
+        assert!(run.len() <= 3, "{crash_at}: {:?}", shorts(&run));
+        assert_queue_is_empty();
+    }
+}
+
+#[test]
+fn nothing_is_deleted_before_the_next_is_sent_and_nothing_is_sent_before_it_is_safe() {
+    let mut collector = Collector::new("{}");
+    put_execution(execution("a", "RUNNING", None));
+    notify(&arn("a"));
+    let seen = collector.read();
+    assert_eq!((testing::queue::held(EVENTS), testing::queue::delayed(EVENTS).len()), (1, 0));
+    collector.settle(&seen, Outcome::Done);
+    assert_eq!((testing::queue::held(EVENTS), testing::queue::delayed(EVENTS).len()), (0, 1));
+}
+
+#[test]
+fn a_days_budget_is_kept_and_the_rest_waits() {
+    let mut collector = Collector::new(r#"{"max_traces_per_day":3,"quiet_secs":0,"retry_secs":[3600]}"#);
+    for n in 0..5 {
+        let name = format!("e{n}");
+        put_execution(execution(&name, "SUCCEEDED", Some(n)));
+        put_trace(trace(n, &[segment(&name, "1", Some(BEGIN - 1.0))]));
+        notify(&arn(&name));
+    }
+    assert_eq!(collector.collect().len(), 3);
+    let told = testing::log::take().into_iter().filter(|(_, line)| line.contains("max_traces_per_day")).count();
+    assert_eq!(told, 1);
+    let mut settled = 0;
+    for _ in 0..8 * 96 {
+        advance(900);
+        settled += collector.collect().iter().filter(|body| body["verdict"] == "settled").count();
+    }
+    assert_eq!(settled, 5);
+    assert_queue_is_empty();
+}
+
+#[test]
+fn payloads_are_left_out_where_one_trace_has_too_many() {
+    let mut collector = Collector::new("{}");
+    let names = family(60, "SUCCEEDED");
+    for name in &names {
+        let mut told = execution(name, "SUCCEEDED", Some(1));
+        told["input"] = "x".repeat(400_000).into();
+        put_execution(told);
+    }
+    notify(&arn(&names[0]));
+    let run = collector.collect();
+    let executions = run[0]["executions"].as_array().unwrap();
+    let whole = executions.iter().filter(|it| it.get("input").is_some()).count();
+    assert!((30..45).contains(&whole), "{whole}");
+    assert!(executions.iter().all(|it| it.get("input").is_some() || it["inputDetails"]["included"] == false));
+    assert_eq!(executions.len(), 61);
+}
