@@ -53,8 +53,13 @@ fn credentials(key: &str) -> Credentials {
     Credentials::new(key, "secret", None, None, "tests")
 }
 
-fn wait<T>(future: impl Future<Output = T>) -> T {
+fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(future)
+}
+
+/// What was answered, or the name of the error.
+fn wait<T, E: ProvideErrorMetadata>(call: impl Future<Output = Result<T, E>>) -> Result<T, String> {
+    block_on(call).map_err(|error| error.code().unwrap_or("no code").to_owned())
 }
 
 fn now() -> f64 {
@@ -105,12 +110,9 @@ fn put_execution(fake: &Fake, name: &str, states: &[(u64, &str)]) -> String {
     arn
 }
 
-/// The names of the errors.
-fn code<T, E: ProvideErrorMetadata>(result: Result<T, E>) -> String {
-    match result {
-        Ok(_) => "none".to_owned(),
-        Err(error) => error.meta().code().unwrap_or("no code").to_owned(),
-    }
+/// The name of the error.
+fn code<T>(answer: Result<T, String>) -> String {
+    answer.err().unwrap_or_else(|| "none".to_owned())
 }
 
 #[test]
@@ -190,7 +192,7 @@ fn summaries_come_newest_first_in_pages_of_small_windows() {
     let right = format!(r#"service(id(name: "Machine", {kind}))"#);
     let mut found: Vec<String> = Vec::new();
     let mut pages = query(600, &right).into_paginator().send();
-    wait(async {
+    block_on(async {
         while let Some(page) = pages.next().await {
             let page = page.expect("a page");
             assert!(page.trace_summaries().len() <= 3);
@@ -241,7 +243,7 @@ fn lists_of_executions_have_pages_and_lag_behind() {
         let machine = place().states_arn("stateMachine", "Machine");
         let mut pages =
             client.list_executions().state_machine_arn(machine).status_filter(status).into_paginator().send();
-        wait(async {
+        block_on(async {
             let mut sizes = Vec::new();
             while let Some(page) = pages.next().await {
                 sizes.push(page.expect("a page").executions().len());
@@ -309,7 +311,7 @@ fn a_bad_day_is_the_same_in_each_run() {
         }
         let client = xray(&fake, "AKID1");
         let mut answers = Vec::new();
-        wait(async {
+        block_on(async {
             for ids in ids.chunks(5) {
                 let answer = client.batch_get_traces().set_trace_ids(Some(ids.to_vec())).send().await;
                 answers.push(match answer {

@@ -169,7 +169,7 @@ impl Shared {
             return Err(Refusal::of(code, "Rate exceeded".to_owned()));
         }
         if manners.is(manners.failing, &format!("failing {what}"), asked.nth) {
-            let code = if asked.nth % 2 == 0 { "InternalFailure" } else { "ServiceUnavailable" };
+            let code = if asked.nth.is_multiple_of(2) { "InternalFailure" } else { "ServiceUnavailable" };
             return Err(Refusal::of(code, "try again".to_owned()));
         }
         let store = self.store.lock().expect("no server fails here");
