@@ -447,13 +447,13 @@ impl Teller<'_> {
         let (arns, id, call) = (self.arns("Copy"), self.writer.id(), self.writer.id());
         let times = (self.start, self.start + 2.0);
         let mut segment = self.segment(&id, None, &arns, (times.0, Some(times.1)), &call, false);
-        let map = self.writer.map(600, times);
+        let map = self.writer.map(50, times);
         segment["subsegments"].as_array_mut().expect("states").push(map);
         self.arrives(0, segment);
         if is_trace {
             for _ in 0..9 {
                 let mut function = self.writer.function(&call, "copy", times);
-                let map = self.writer.map(600, times);
+                let map = self.writer.map(50, times);
                 function["subsegments"] = json!([map]);
                 self.arrives(0, function);
             }
@@ -517,4 +517,57 @@ fn event(place: &Place, state: &Value) -> Value {
 
 fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs_f64()
+}
+
+/// What is expected of executions is what the specification makes of them, once all is there.
+#[test]
+fn expectations_agree_with_the_specification() {
+    let places = [Place::new("111122223333", "eu-west-1"), Place::new("444455556666", "us-east-1")];
+    let organisation = Organisation::new(&places, 120);
+    let fake = Fake::start(super::fake::Manners::good(), None);
+    organisation.put(&fake);
+    let trace_of = |state: &Value| {
+        let header = state["traceHeader"].as_str()?;
+        let id = header.strip_prefix("Root=")?.split(';').next()?.to_owned();
+        header.contains("Sampled=1").then_some(id)
+    };
+    let mut messages: BTreeMap<(&Place, String), Vec<&Value>> = BTreeMap::new();
+    for (place, execution) in &organisation.executions {
+        let state = &execution.states.last().expect("a state").1;
+        let key = trace_of(state).unwrap_or_else(|| state["executionArn"].to_string());
+        messages.entry((place, key)).or_default().push(state);
+    }
+    for (place, id) in organisation.trace_ids() {
+        messages.entry((place, id.to_owned())).or_default();
+    }
+    let mut documents = crate::harness::Documents::new();
+    for ((place, id), executions) in messages {
+        let trace = fake.whole_trace(place, &id);
+        let of = executions.first().and_then(|it| organisation.expected.get(it["executionArn"].as_str()?));
+        let message = json!({
+            "schema": "rayline.raw/1",
+            "account_id": place.account,
+            "region": place.region,
+            "collected_at": jiff::Timestamp::now().to_string(),
+            "verdict": of.map_or("settled", |expected| expected.verdict),
+            "executions": executions,
+            "trace": trace,
+        });
+        let (made, rejected) = crate::reference::reference(&crate::reference::Input {
+            payload: message.to_string().as_bytes(),
+            account: None,
+            region: None,
+            account_verified: true,
+            sender_account: None,
+            sent_at_ms: None,
+            payloads: crate::reference::Payloads::Truncated,
+        });
+        assert!(rejected.is_empty(), "{message}");
+        for document in made {
+            let twice = documents.insert(document.id.clone(), (document.version, Value::Object(document.body)));
+            assert!(twice.is_none(), "{} is there twice", document.id);
+        }
+    }
+    assert_eq!(super::collector::wrong(&organisation, &documents), [] as [String; 0]);
+    assert!(organisation.expected.len() >= 120 && documents.len() > 600, "{} documents", documents.len());
 }

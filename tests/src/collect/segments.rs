@@ -80,13 +80,13 @@ impl Writer {
         segment
     }
 
-    /// A Map with so many iterations.
+    /// A Map with so many iterations of about 2 KB.
     pub fn map(&mut self, iterations: usize, times: (f64, f64)) -> Value {
         let (start, end) = times;
         let mut map = node(&self.id(), "Each", (start, Some(end)));
         let each = (0..iterations).map(|n| {
             let mut iteration = node(&self.id(), &format!("Iteration {n}"), (start, Some(end)));
-            iteration["cause"] = json!({});
+            iteration["metadata"] = json!({ "default": { "item": "x".repeat(1_700) } });
             iteration["subsegments"] = json!([node(&self.id(), "Copy", (start, Some(end)))]);
             iteration
         });
