@@ -1,7 +1,7 @@
 //! What is counted. Names and tags are Vector's where it has them, so that its dashboards fit.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -11,6 +11,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::grant::xray::{Level, OUTCOMES};
 use crate::pipeline::Kind;
 use crate::stage::Failure;
 
@@ -49,6 +50,25 @@ struct InState {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfApi {
+    #[prometheus(flatten)]
+    component: Component,
+    account: String,
+    region: String,
+    api: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfCalls {
+    #[prometheus(flatten)]
+    component: Component,
+    account: String,
+    region: String,
+    api: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfPipeline {
     pipeline: String,
 }
@@ -68,6 +88,9 @@ pub struct Metrics {
     oldest: Family<Component, Gauge<f64, AtomicU64>>,
     instances: Family<InState, Gauge>,
     backlog: Family<InState, Gauge>,
+    xray_calls: Family<OfCalls, Counter>,
+    xray_in_flight: Family<OfApi, Gauge>,
+    xray_rate: Family<OfApi, Gauge<f64, AtomicU64>>,
     in_flight: Family<OfPipeline, Gauge>,
 }
 
@@ -146,6 +169,9 @@ impl Metrics {
             oldest: Family::default(),
             instances: Family::default(),
             backlog: Family::default(),
+            xray_calls: Family::default(),
+            xray_in_flight: Family::default(),
+            xray_rate: Family::default(),
             in_flight: Family::default(),
         };
         let registry = &mut all.registry;
@@ -178,6 +204,13 @@ impl Metrics {
             all.instances.clone(),
         );
         registry.register("queue_messages", "Messages of a bound queue, by state", all.backlog.clone());
+        registry.register(
+            "xray_calls",
+            "Calls to X-Ray and Step Functions of a bound account, by how they ended",
+            all.xray_calls.clone(),
+        );
+        registry.register("xray_calls_in_flight", "Those that are under way", all.xray_in_flight.clone());
+        registry.register("xray_calls_per_second", "How many there may be at the moment", all.xray_rate.clone());
         registry.register_with_unit(
             "pipeline_in_flight",
             "Events between source and settlement",
@@ -247,6 +280,21 @@ impl StageMetrics {
     /// The stage's calls: `in_flight` now, and the `limit` of these.
     pub fn instances(&self, state: &'static str) -> Gauge {
         self.all.instances.get_or_create_owned(&InState { component: self.component.clone(), state })
+    }
+
+    /// What a budget of a bound account's calls is at the moment.
+    pub fn xray_level(&self, level: &Level) {
+        let component = self.component.clone();
+        let (account, region, api) = (level.account.clone(), level.region.clone(), level.api);
+        for (outcome, count) in OUTCOMES.into_iter().zip(level.counts).filter(|(_, count)| *count > 0) {
+            let (component, account, region) = (component.clone(), account.clone(), region.clone());
+            let calls = self.all.xray_calls.get_or_create_owned(&OfCalls { component, account, region, api, outcome });
+            // The grant counts.
+            calls.inner().store(count, Ordering::Relaxed);
+        }
+        let of_api = OfApi { component, account, region, api };
+        self.all.xray_in_flight.get_or_create_owned(&of_api).set(level.in_flight);
+        self.all.xray_rate.get_or_create_owned(&of_api).set(level.rate);
     }
 
     fn discarded(&self, intentional: &'static str) -> Counter {

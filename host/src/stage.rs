@@ -10,7 +10,9 @@ pub(crate) mod limits;
 #[cfg(test)]
 mod tests;
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -53,19 +55,42 @@ pub enum OpenError {
     Trap(Trap),
 }
 
-/// Makes an instance return early from a host call that waits (`queue.receive`), now or at its next one.
+/// Makes an instance return early from a host call that waits, now or at its next one.
 #[derive(Clone, Default)]
-pub struct Waker(Arc<Notify>);
+pub struct Waker(Arc<Signals>);
+
+#[derive(Default)]
+struct Signals {
+    wake: Notify,
+    ended: AtomicBool,
+    end: Notify,
+}
 
 impl Waker {
-    /// For a settlement or shutdown.
+    /// For a settlement: a call that waits for nothing in particular (`queue.receive`) returns.
     pub fn wake(&self) {
-        self.0.notify_one();
+        self.0.wake.notify_one();
+    }
+
+    /// For shutdown: every call that waits returns, also one that fetches what was asked for (`xray.traces`).
+    pub fn end(&self) {
+        self.0.ended.store(true, Ordering::Release);
+        self.0.end.notify_waiters();
+        self.wake();
     }
 
     /// Ends with the next [`wake`](Waker::wake), or at once if one came since the last wait.
     pub(crate) async fn woken(&self) {
-        self.0.notified().await;
+        self.0.wake.notified().await;
+    }
+
+    /// Ends with [`end`](Waker::end), or at once if that was.
+    pub(crate) async fn ended(&self) {
+        let mut end = pin!(self.0.end.notified());
+        end.as_mut().enable();
+        if !self.0.ended.load(Ordering::Acquire) {
+            end.await;
+        }
     }
 }
 

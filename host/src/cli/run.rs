@@ -219,6 +219,7 @@ fn places(grants: &BTreeMap<String, Grant>) -> String {
             Grant::Queue(queue) => Some(queue.to_string()),
             Grant::Objects(objects) => Some(objects.to_string()),
             Grant::Http(http) => Some(http.urls.iter().map(|url| url.as_str()).collect::<Vec<_>>().join(", ")),
+            Grant::Xray(xray) => Some(xray.to_string()),
             Grant::Console => None,
         })
         .collect();

@@ -184,7 +184,7 @@ impl Source {
                     handed.untold.push(settled);
                     waker.wake();
                 }
-                Ok(()) = self.stop.changed() => waker.wake(),
+                Ok(()) = self.stop.changed() => waker.end(),
             }
         };
         self.stage.metrics.call.observe(started.elapsed().as_secs_f64());

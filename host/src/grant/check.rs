@@ -3,12 +3,14 @@
 use std::path::Path;
 use std::time::Duration;
 
+use futures::future::join_all;
 use reqwest::Url;
 
 use super::http::{Client, Request};
 use super::objects::Store;
 use super::queue::Queue;
-use crate::pipeline::{Grant, HttpGrant, Kind, ObjectsGrant, QueueGrant};
+use super::xray::Xray;
+use crate::pipeline::{Grant, HttpGrant, Kind, ObjectsGrant, QueueGrant, XrayGrant};
 
 /// Longer no check takes.
 const LONGEST: Duration = Duration::from_secs(45);
@@ -25,6 +27,7 @@ pub async fn check(grant: &Grant, kind: Kind) -> Result<String, String> {
                 check_objects(objects, if kind == Kind::Source { Use::Read } else { Use::Write }).await
             }
             Grant::Http(http) => check_http(http).await,
+            Grant::Xray(xray) => check_xray(xray).await,
             Grant::Console => Ok("standard output".to_owned()),
         }
     };
@@ -113,6 +116,24 @@ async fn check_server(url: &Url, grant: &HttpGrant) -> Result<String, String> {
         status @ 500.. => Err(format!("{url}: it answers {status}: see its own log")),
         // A server need not have anything at `/`.
         _ => Ok(format!("{url}: reachable")),
+    }
+}
+
+/// Each account and region by itself; all of what is wrong at once.
+async fn check_xray(grant: &XrayGrant) -> Result<String, String> {
+    match Xray::open(grant).await.map_err(|error| error.to_string())? {
+        Xray::Folder(folder) => {
+            Ok(format!("{grant}: recorded traces of {} accounts and regions", folder.places().len()))
+        }
+        Xray::Accounts(accounts) => {
+            let found = join_all(accounts.places().iter().map(|place| place.check())).await;
+            let (found, wrong): (Vec<_>, Vec<_>) = found.into_iter().partition(Result::is_ok);
+            let lines = |found: Vec<Result<String, String>>| {
+                let lines: Vec<String> = found.into_iter().map(|found| found.unwrap_or_else(|wrong| wrong)).collect();
+                lines.join("; ")
+            };
+            if wrong.is_empty() { Ok(lines(found)) } else { Err(lines(wrong)) }
+        }
     }
 }
 

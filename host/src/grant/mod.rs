@@ -3,6 +3,7 @@
 //! - [`queue`]: a durable queue in a file, or of Amazon SQS.
 //! - [`objects`]: objects in a folder, or on S3.
 //! - [`http`]: an HTTP server.
+//! - [`xray`]: traces and executions of AWS accounts, or recorded ones.
 //! - [`console`]: standard output.
 //! - [`aws`]: credentials of those that speak to AWS.
 //! - [`check`]: what is found where a grant points, without running anything.
@@ -17,6 +18,7 @@ pub mod console;
 pub mod http;
 pub mod objects;
 pub mod queue;
+pub mod xray;
 
 mod clock;
 mod log;
@@ -33,6 +35,7 @@ use self::http::Client;
 use self::objects::Store;
 use self::queue::{Held, Queue};
 use self::wasi::Wasi;
+use self::xray::Xray;
 use crate::pipeline::{Capability, Grant, Limits};
 use crate::stage::Waker;
 use crate::stage::bindings::{self, capability};
@@ -50,6 +53,7 @@ struct Bound {
     queues: BTreeMap<String, Queue>,
     stores: BTreeMap<String, Store>,
     clients: BTreeMap<String, Client>,
+    xrays: BTreeMap<String, Xray>,
     consoles: BTreeSet<String>,
 }
 
@@ -76,6 +80,9 @@ impl Grants {
                 Grant::Http(grant) => {
                     bound.clients.insert(name.clone(), Client::open(grant).await.with_context(context)?);
                 }
+                Grant::Xray(grant) => {
+                    bound.xrays.insert(name.clone(), Xray::open(grant).await.with_context(context)?);
+                }
                 Grant::Console => {
                     bound.consoles.insert(name);
                 }
@@ -87,6 +94,11 @@ impl Grants {
     /// The queues, by binding name: for metrics.
     pub fn queues(&self) -> impl Iterator<Item = (&str, &Queue)> {
         self.0.queues.iter().map(|(name, queue)| (name.as_str(), queue))
+    }
+
+    /// The accounts that it may ask X-Ray and Step Functions about: for metrics.
+    pub fn xrays(&self) -> impl Iterator<Item = &Xray> {
+        self.0.xrays.values()
     }
 }
 
@@ -137,6 +149,7 @@ pub(crate) fn link(linker: &mut Linker<State>, capability: Capability) -> wasmti
         Capability::Queue => bindings::queue::add_to_linker::<State, HasSelf<State>>(linker, |state| state),
         Capability::Objects => bindings::objects::add_to_linker::<State, HasSelf<State>>(linker, |state| state),
         Capability::Http => bindings::http::add_to_linker::<State, HasSelf<State>>(linker, |state| state),
+        Capability::Xray => bindings::xray::add_to_linker::<State, HasSelf<State>>(linker, |state| state),
         Capability::Console => bindings::console::add_to_linker::<State, HasSelf<State>>(linker, |state| state),
     }
 }

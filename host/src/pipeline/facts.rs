@@ -45,13 +45,16 @@ pub enum Capability {
     Objects,
     /// An HTTP server, or several equal ones.
     Http,
+    /// X-Ray and Step Functions of some accounts.
+    Xray,
     /// The host's standard output.
     Console,
 }
 
 impl Capability {
     /// All there are.
-    pub const ALL: [Capability; 4] = [Capability::Queue, Capability::Objects, Capability::Http, Capability::Console];
+    pub const ALL: [Capability; 5] =
+        [Capability::Queue, Capability::Objects, Capability::Http, Capability::Xray, Capability::Console];
 
     /// The interface's name, which is also the name in `describe`.
     pub fn name(self) -> &'static str {
@@ -59,6 +62,7 @@ impl Capability {
             Capability::Queue => "queue",
             Capability::Objects => "objects",
             Capability::Http => "http",
+            Capability::Xray => "xray",
             Capability::Console => "console",
         }
     }

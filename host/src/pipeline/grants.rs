@@ -8,6 +8,7 @@ mod objects;
 mod queue;
 mod secret;
 mod sqs;
+mod xray;
 
 use std::path::{Path, PathBuf};
 
@@ -17,6 +18,7 @@ pub use self::objects::{ObjectsGrant, S3Grant};
 pub use self::queue::{FileQueueGrant, QueueGrant};
 pub use self::secret::Secret;
 pub use self::sqs::SqsGrant;
+pub use self::xray::{Account, AccountsGrant, Endpoints, XrayGrant};
 use super::Capability;
 use super::diagnostic::Diagnostic;
 use super::document::{Node, Report, Value};
@@ -32,6 +34,8 @@ pub enum Grant {
     Objects(ObjectsGrant),
     /// For the capability `http`.
     Http(HttpGrant),
+    /// For the capability `xray`.
+    Xray(XrayGrant),
     /// For the capability `console`.
     Console,
 }
@@ -43,6 +47,7 @@ impl Grant {
             Grant::Queue(_) => Capability::Queue,
             Grant::Objects(_) => Capability::Objects,
             Grant::Http(_) => Capability::Http,
+            Grant::Xray(_) => Capability::Xray,
             Grant::Console => Capability::Console,
         }
     }
@@ -53,6 +58,7 @@ impl Grant {
             Grant::Queue(queue) => matches!(queue, QueueGrant::File(_)),
             Grant::Objects(objects) => matches!(objects, ObjectsGrant::Folder(_)),
             Grant::Http(_) => false,
+            Grant::Xray(xray) => matches!(xray, XrayGrant::Folder(_)),
             Grant::Console => true,
         }
     }
@@ -64,6 +70,7 @@ pub(super) fn example(capability: Capability) -> &'static str {
         Capability::Queue => "\"file:inbox.queue\"",
         Capability::Objects => "\"file:archive\"",
         Capability::Http => "\"https://search.example.com\"",
+        Capability::Xray => "{ accounts = [{ id = \"111122223333\", regions = [\"eu-west-1\"] }] }",
         Capability::Console => "\"stdout\"",
     }
 }
@@ -83,6 +90,7 @@ pub(super) fn read(
         Capability::Queue => queue::read(field, node, folder, report).map(Grant::Queue),
         Capability::Objects => objects::read(field, node, folder, report).map(Grant::Objects),
         Capability::Http => http::read(field, node, folder, report).map(Grant::Http),
+        Capability::Xray => xray::read(field, node, folder, report).map(Grant::Xray),
         Capability::Console => console(field, node, report).map(|()| Grant::Console),
     }
 }
@@ -173,6 +181,7 @@ fn schemes(capability: Capability) -> &'static str {
         Capability::Objects => "`s3:` and `file:`",
         Capability::Queue => "`https:` and `file:`",
         Capability::Http => "`https:` and `http:`",
+        Capability::Xray => "`file:`, and a table with `accounts`",
         Capability::Console => "`stdout`",
     }
 }
@@ -182,6 +191,7 @@ fn with_article(capability: Capability) -> &'static str {
         Capability::Queue => "a queue",
         Capability::Objects => "an object store",
         Capability::Http => "a server",
+        Capability::Xray => "recorded traces",
         Capability::Console => "a console",
     }
 }

@@ -33,6 +33,9 @@ mod syntax;
 pub use check::check;
 pub use diagnostic::{Diagnostic, Remedy, render};
 pub use facts::{Binding, Capability, PluginFacts, PluginProblem, WIT_VERSION};
-pub use grants::{Auth, Aws, FileQueueGrant, Grant, HttpGrant, ObjectsGrant, QueueGrant, S3Grant, Secret, SqsGrant};
+pub use grants::{
+    Account, AccountsGrant, Auth, Aws, Endpoints, FileQueueGrant, Grant, HttpGrant, ObjectsGrant, QueueGrant, S3Grant,
+    Secret, SqsGrant, XrayGrant,
+};
 pub use model::{Batch, DeadLetter, Instances, Kind, Limits, Pipeline, PluginRef, Retry, Stage};
 pub use parse::{Parsed, parse};

@@ -11,6 +11,7 @@ use crate::delivery::breaker::Breaker;
 use crate::delivery::budget::Budget;
 use crate::delivery::gate::Gate;
 use crate::grant::Grants;
+use crate::grant::xray::Xray;
 use crate::metrics::StageMetrics;
 use crate::pipeline::{self, Kind};
 use crate::plugin::Plugin;
@@ -148,6 +149,9 @@ impl StageRun {
             let (in_flight, limit) = self.gate.level();
             self.metrics.instances("in_flight").set(in_flight.into());
             self.metrics.instances("limit").set(limit.into());
+        }
+        for level in self.grants.xrays().flat_map(Xray::levels) {
+            self.metrics.xray_level(&level);
         }
         for (_, queue) in self.grants.queues() {
             let Ok(depth) = queue.recent_depth().await else { continue };

@@ -16,6 +16,7 @@ wasmtime::component::bindgen!({
             import rayline:stage/queue@0.1.0;
             import rayline:stage/objects@0.1.0;
             import rayline:stage/http@0.1.0;
+            import rayline:stage/xray@0.1.0;
             import rayline:stage/console@0.1.0;
             export rayline:stage/stage@0.1.0;
             export rayline:stage/reader@0.1.0;
@@ -36,5 +37,5 @@ wasmtime::component::bindgen!({
     },
 });
 
-pub use self::rayline::stage::{capability, clock, console, http, log, objects, queue, types};
+pub use self::rayline::stage::{capability, clock, console, http, log, objects, queue, types, xray};
 pub use exports::rayline::stage::{processor, reader, stage, writer};

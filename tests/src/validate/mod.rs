@@ -5,7 +5,7 @@
 //! - `values`: types, ranges, addresses, `${…}`.
 //! - `graph`: who reads whom.
 //! - `plugins`: components that cannot be used, or not there.
-//! - `grants`, `options`: what a plugin wants of its stage; `http`: the grant of a server.
+//! - `grants`, `options`: what a plugin wants of its stage; `http`: the grant of a server; `xray`: of accounts.
 //! - `whole`: what a valid file becomes; many errors at once; secrets.
 //!
 //! `UPDATE_EXPECT=1 cargo test` rewrites the expected texts.
@@ -20,6 +20,7 @@ mod syntax;
 mod values;
 mod whole;
 mod world;
+mod xray;
 
 use std::path::Path;
 

@@ -110,6 +110,8 @@ impl World {
         plugins.insert(file("redact.wasm"), Ok(redact));
         let search = facts(Kind::Sink, None, &[("http", Capability::Http, true)]);
         plugins.insert(file("search.wasm"), Ok(search));
+        let traces = facts(Kind::Source, None, &[("xray", Capability::Xray, true)]);
+        plugins.insert(file("traces.wasm"), Ok(traces));
         World {
             env: env.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
             files: [("queue", "file:secret.queue\n"), ("password", "hunter2\n")]

@@ -35,7 +35,8 @@ pub struct SqsGrant {
 }
 
 const EXAMPLE: &str = "\"https://sqs.eu-west-1.amazonaws.com/111122223333/xray-inbox\"";
-const ACCOUNT: &str = "\"111122223333\"";
+/// Shows what an account id looks like.
+pub(super) const ACCOUNT: &str = "\"111122223333\"";
 
 /// Reads the grant of an address that begins like one of the web.
 pub(super) fn read(
@@ -152,7 +153,8 @@ fn accounts(table: &Fields<'_>, report: &mut Report<'_>) -> BTreeMap<String, Str
     accounts
 }
 
-fn account(field: &str, node: &Node, report: &mut Report<'_>) -> Option<String> {
+/// An account id, which is text of 12 digits.
+pub(super) fn account(field: &str, node: &Node, report: &mut Report<'_>) -> Option<String> {
     let word = string(field, node, ACCOUNT, report)?;
     if word.text.len() == 12 && word.text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Some(word.text.to_owned());
