@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use rayline_builder::Progress;
 
 /// The stages we ship: one package in `plugins/` each.
-const SHIPPED: [&str; 8] = [
+const SHIPPED: [&str; 9] = [
     "archive-sink",
     "archive-source",
     "elasticsearch-sink",
@@ -18,6 +18,7 @@ const SHIPPED: [&str; 8] = [
     "print-sink",
     "queue-sink",
     "queue-source",
+    "xray-source",
 ];
 
 fn main() -> Result<()> {

@@ -16,16 +16,18 @@ mod capabilities {
                 import rayline:stage/queue@0.1.0;
                 import rayline:stage/objects@0.1.0;
                 import rayline:stage/http@0.1.0;
+                import rayline:stage/xray@0.1.0;
                 import rayline:stage/console@0.1.0;
             }
         ",
         path: "../../wit",
+        additional_derives: [PartialEq, Eq, PartialOrd, Ord],
         generate_unused_types: true,
         generate_all,
     });
 }
 
-pub use capabilities::rayline::stage::{capability, clock, console, http, log, objects, queue, types};
+pub use capabilities::rayline::stage::{capability, clock, console, http, log, objects, queue, types, xray};
 
 /// What every stage exports.
 pub mod stage {

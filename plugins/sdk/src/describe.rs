@@ -44,6 +44,8 @@ pub enum Capability {
     Objects,
     /// [`http`](crate::http).
     Http,
+    /// [`xray`](crate::xray).
+    Xray,
     /// [`console`](crate::console).
     Console,
 }

@@ -31,7 +31,8 @@
 //! - [`Transform`], [`Source`], [`Sink`]: one trait, its output builder and its export macro each.
 //! - [`Event`], [`Batch`]: what comes in, a view of the flat layout of `wit/stage.wit`.
 //! - [`Context`], [`Binding`], [`Ends`], [`Failure`]: what a stage is told, says of itself, and answers.
-//! - [`log`], [`clock`], [`queue`], [`objects`], [`http`], [`console`]: the capabilities; [`CapabilityError`] is why a call failed.
+//! - [`log`], [`clock`], [`queue`], [`objects`], [`http`], [`xray`], [`console`]: the capabilities; [`CapabilityError`] is why
+//!   a call failed.
 //! - [`testing`]: drives a stage in an ordinary `cargo test`, with capabilities that live in memory.
 //!
 //! # What holds
@@ -63,6 +64,7 @@ mod source;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
 mod transform;
+pub mod xray;
 
 pub use capability::CapabilityError;
 pub use context::{Context, NoOptions};

@@ -26,6 +26,7 @@ pub mod http;
 pub mod log;
 pub mod objects;
 pub mod queue;
+pub mod xray;
 
 pub use driver::{
     Input, OpenSink, OpenSource, OpenTransform, Read, Rejected, Seen, Transformed, Verdict, Written, describe_sink,

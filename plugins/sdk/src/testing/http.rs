@@ -25,7 +25,7 @@ pub(crate) fn send(binding: &str, requests: &[Request]) -> Result<Vec<Result<Res
     Ok(requests.iter().map(|request| server(request).map_err(error)).collect())
 }
 
-fn error(error: CapabilityError) -> Error {
+pub(super) fn error(error: CapabilityError) -> Error {
     match error {
         CapabilityError::NotGranted(text) => Error::NotGranted(text),
         CapabilityError::NotFound(text) => Error::NotFound(text),

@@ -1,4 +1,5 @@
-//! Queues in memory. A binding is granted once a test has called [`grant`], [`put`] or [`take`] for it.
+//! Queues in memory. A binding is granted once a test has called [`grant`], [`put`] or [`take`] for it. What is sent with
+//! `delay_secs` can be received when the test's clock has moved so far.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
@@ -14,6 +15,8 @@ thread_local! {
 struct Queue {
     next_handle: u64,
     visible: VecDeque<(u64, String, Vec<u8>)>,
+    /// Sent with a delay: visible from this time on.
+    delayed: Vec<(u64, String, Vec<u8>)>,
     received: BTreeMap<u64, (String, Vec<u8>)>,
 }
 
@@ -29,7 +32,24 @@ pub fn put(binding: &str, attrs: &str, body: &[u8]) {
 
 /// Takes the messages that are visible: attributes, as they were given, and body.
 pub fn take(binding: &str) -> Vec<(String, Vec<u8>)> {
-    with(binding, |queue| queue.visible.drain(..).map(|(_, attrs, body)| (attrs, body)).collect())
+    with(binding, |queue| {
+        queue.ripen();
+        queue.visible.drain(..).map(|(_, attrs, body)| (attrs, body)).collect()
+    })
+}
+
+/// Makes all that was received and neither deleted nor released visible again, as after a crash of the reader.
+pub fn crash(binding: &str) {
+    with(binding, |queue| {
+        for (_, (attrs, body)) in std::mem::take(&mut queue.received) {
+            queue.push(attrs, body);
+        }
+    });
+}
+
+/// The messages that are delayed: attributes, as they were given, and body. They stay.
+pub fn delayed(binding: &str) -> Vec<(String, Vec<u8>)> {
+    with(binding, |queue| queue.delayed.iter().map(|(_, attrs, body)| (attrs.clone(), body.clone())).collect())
 }
 
 /// How many messages have been received and neither deleted nor released.
@@ -42,10 +62,21 @@ impl Queue {
         self.next_handle += 1;
         self.visible.push_back((self.next_handle, attrs, body));
     }
+
+    /// Puts what is no longer delayed where it can be received.
+    fn ripen(&mut self) {
+        let now = super::clock::now();
+        self.delayed.sort_by_key(|(at, ..)| *at);
+        let ripe = self.delayed.partition_point(|(at, ..)| *at <= now);
+        for (_, attrs, body) in self.delayed.drain(..ripe).collect::<Vec<_>>() {
+            self.push(attrs, body);
+        }
+    }
 }
 
 pub(crate) fn receive(binding: &str, max_messages: u32, max_bytes: u32, _max_wait_ms: u32) -> Result<Messages, Error> {
     granted(binding, |queue| {
+        queue.ripen();
         let mut messages = Messages { entries: Vec::new(), attrs: String::new(), bodies: Vec::new() };
         while messages.entries.len() < max_messages as usize && messages.bodies.len() < max_bytes as usize {
             let Some((handle, attrs, body)) = queue.visible.pop_front() else { break };
@@ -74,7 +105,13 @@ pub(crate) fn send(binding: &str, messages: &Outgoing) -> Result<Vec<ItemError>,
             let (attr_end, body_end) = (entry.attr_end as usize, entry.body_end as usize);
             let attrs_of = messages.attrs.get(attrs..attr_end).unwrap_or_default();
             let body_of = messages.bodies.get(body..body_end).unwrap_or_default();
-            queue.push(attrs_of.to_owned(), body_of.to_vec());
+            match delay_secs(attrs_of) {
+                0 => queue.push(attrs_of.to_owned(), body_of.to_vec()),
+                secs => {
+                    let at = super::clock::now() + secs * 1_000_000_000;
+                    queue.delayed.push((at, attrs_of.to_owned(), body_of.to_vec()));
+                }
+            }
             (attrs, body) = (attr_end, body_end);
         }
         Vec::new()
@@ -82,11 +119,19 @@ pub(crate) fn send(binding: &str, messages: &Outgoing) -> Result<Vec<ItemError>,
 }
 
 pub(crate) fn depth(binding: &str) -> Result<Backlog, Error> {
-    granted(binding, |queue| Backlog {
-        visible: queue.visible.len() as u64,
-        invisible: queue.received.len() as u64,
-        delayed: 0,
+    granted(binding, |queue| {
+        queue.ripen();
+        Backlog {
+            visible: queue.visible.len() as u64,
+            invisible: queue.received.len() as u64,
+            delayed: queue.delayed.len() as u64,
+        }
     })
+}
+
+fn delay_secs(attrs: &str) -> u64 {
+    let attrs: serde_json::Value = serde_json::from_str(attrs).unwrap_or_default();
+    attrs.get("delay_secs").and_then(serde_json::Value::as_u64).unwrap_or(0)
 }
 
 fn take_back(queue: &mut Queue, handles: &[u64], mut then: impl FnMut(&mut Queue, String, Vec<u8>)) -> Vec<ItemError> {

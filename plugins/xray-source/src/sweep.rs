@@ -1,0 +1,132 @@
+//! Looks for executions oneself: status events are best effort, EXPRESS state machines send none, and somebody may have been
+//! away. A pass asks page by page, between readings; what it finds becomes pending work on the event queue.
+
+mod pass;
+mod watermark;
+
+use rayline_sdk::xray::{self, Place};
+use rayline_sdk::{Failure, clock, log};
+
+pub use self::pass::Found;
+use self::pass::{Ask, Pass};
+pub use self::watermark::Watermark;
+use crate::XRAY;
+use crate::known::Known;
+use crate::options::SweepPlan;
+use crate::pending::Pending;
+use crate::places::Places;
+use crate::recent::{Key, Recent};
+
+use std::time::Duration;
+
+/// How many things found are remembered, so that the next pass does not find them again: some 100 bytes each.
+const ENTRIES: usize = 65_536;
+
+/// The sweeps of one instance.
+pub struct Sweep {
+    plan: SweepPlan,
+    watermark: Watermark,
+    pass: Option<Pass>,
+    /// When the next pass begins.
+    next_at: u64,
+    /// When something was found.
+    found: Recent<u64>,
+    seed: u64,
+    give_up_after: u64,
+    /// Whether a pass has ended.
+    pub has_swept: bool,
+}
+
+impl Sweep {
+    pub fn new(plan: SweepPlan, watermark: Watermark, seed: u64, give_up_after: u64) -> Sweep {
+        let found = Recent::new(ENTRIES);
+        Sweep { plan, watermark, pass: None, next_at: 0, found, seed, give_up_after, has_swept: false }
+    }
+
+    /// Whether there is something to ask at once.
+    pub fn is_due(&self) -> bool {
+        match &self.pass {
+            Some(pass) => pass.is_ready(clock::monotonic()),
+            None => clock::now() >= self.next_at,
+        }
+    }
+
+    pub fn watermark(&self) -> &Watermark {
+        &self.watermark
+    }
+
+    /// Asks one question of the pass; returns what is to be collected.
+    pub fn step(&mut self, places: &mut Places, known: &Known, max_wait: Duration) -> Result<Vec<Pending>, Failure> {
+        if self.pass.is_none() {
+            if clock::now() < self.next_at {
+                return Ok(Vec::new());
+            }
+            places.refresh(clock::monotonic())?;
+            let now = clock::now();
+            self.next_at = now.saturating_add(self.plan.every);
+            let all: Vec<Place> = places.iter().cloned().collect();
+            self.pass = Some(Pass::new(&self.plan, &self.watermark, all, now));
+        }
+        let Some(pass) = &mut self.pass else { return Ok(Vec::new()) };
+        let now = clock::monotonic();
+        let mut found = Vec::new();
+        match pass.ask(now) {
+            Some(Ask::Machines(places)) => {
+                let answers = xray::state_machines(XRAY, &places, max_wait)?;
+                for (place, answer) in places.iter().zip(answers) {
+                    pass.machines(&self.plan, place, answer, now);
+                }
+            }
+            Some(Ask::Executions(listings)) => {
+                let queries: Vec<_> = listings.iter().map(|listing| listing.query.clone()).collect();
+                let answers = xray::executions(XRAY, &queries, max_wait)?;
+                for (listing, answer) in listings.into_iter().zip(answers) {
+                    found.extend(pass.executions(listing, answer, now));
+                }
+            }
+            Some(Ask::Summaries(queries)) => {
+                let answers = xray::trace_summaries(XRAY, &queries, max_wait)?;
+                for (query, answer) in queries.into_iter().zip(answers) {
+                    found.extend(pass.summaries(query, answer, now));
+                }
+            }
+            None => {}
+        }
+        Ok(found.into_iter().filter_map(|found| self.to_pending(found, known)).collect())
+    }
+
+    /// Once all that was found is on the queue: moves the watermark where the pass has ended. Says whether it did.
+    pub fn end(&mut self) -> bool {
+        let Some(pass) = self.pass.take_if(|pass| pass.is_over()) else { return false };
+        for place in pass.failed() {
+            let fields = [("account", place.account.as_str()), ("region", place.region.as_str())];
+            log::warn("a sweep did not get through: the next one looks as far back as this one", &fields);
+        }
+        self.watermark.moved(pass.swept());
+        self.has_swept = true;
+        true
+    }
+
+    /// Leaves out what is done, and what was found before.
+    fn to_pending(&mut self, found: Found, known: &Known) -> Option<Pending> {
+        let now = clock::now();
+        let key = Key::new(self.seed, (&found.subject, &found.state));
+        let age = self.found.set(key, now).map(|before| (before, now.saturating_sub(before)));
+        if let Some((before, age)) = age
+            && (!found.is_running || age < self.give_up_after)
+        {
+            // The age is that of its pending work, which ends by itself.
+            self.found.set(key, before);
+            return None;
+        }
+        if !found.is_trace && !found.is_running && known.is_settled(&found.subject, found.ended_at) {
+            return None;
+        }
+        let (trace_id, executions) =
+            if found.is_trace { (Some(found.subject), Vec::new()) } else { (None, vec![found.subject]) };
+        let give_up_at = now.saturating_add(self.give_up_after);
+        let pending =
+            Pending { trace_id, executions, due_at: now, discovered_at: now, give_up_at, ..Pending::default() };
+        Some(pending.at(Some(found.place)))
+    }
+}
