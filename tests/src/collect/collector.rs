@@ -7,10 +7,9 @@ use serde_json::{Value, json};
 use super::fake::{Fake, Manners, Place};
 use super::organisation::{Event, Expected, Organisation};
 use crate::harness::{Archived, Documents, Host, Invocation, World, lines};
-use crate::servers::moto;
 use crate::servers::sqs::REGION;
 
-/// The account of credentials that moto has not given out.
+/// The account of the credentials at hand.
 pub const OWN: &str = "123456789012";
 
 /// Options of `xray-source` that suit an organisation in which late means a few seconds.
@@ -26,7 +25,8 @@ pub struct Site {
 
 impl Site {
     pub fn new(manners: Manners) -> Site {
-        let fake = Fake::start(manners, Some(&moto().url));
+        let fake = Fake::start(manners, None);
+        fake.knows("AKIDEXAMPLE", OWN);
         Site { world: World::new(), fake, place: Place::new(OWN, REGION) }
     }
 
@@ -47,7 +47,6 @@ impl Site {
 
                 [sources.collected]
                 {plugin}
-                grants.xray = {{}}
 
                 [sources.collected.options]
                 {options}
@@ -71,7 +70,7 @@ impl Site {
                 "#
             ),
         );
-        with_aws(self.world.rayline(&["run", &format!("{name}.toml")]), &self.fake)
+        with_aws(self.world.rayline(&["run", &format!("{name}.toml")]), &self.fake, &self.fake.url)
     }
 
     /// Everything of these events is sent as it happens; those that come later are sent when they come.
@@ -118,10 +117,11 @@ impl Site {
 
 /// `xray-source` with the event queue of a site.
 pub const XRAY_SOURCE: &str = r#"plugin = "xray-source"
+                grants.xray = {}
                 grants.events = { url = "file:events.queue", visibility_secs = 3 }"#;
 
-/// The environment of a host that reaches AWS: the endpoint of X-Ray and Step Functions, and moto.
-pub fn with_aws(invocation: Invocation, fake: &Fake) -> Invocation {
+/// The environment of a host that reaches AWS: the endpoint of X-Ray and Step Functions, and this STS.
+pub fn with_aws(invocation: Invocation, fake: &Fake, sts: &str) -> Invocation {
     let variables = [
         ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
         ("AWS_SECRET_ACCESS_KEY", "secret"),
@@ -131,8 +131,7 @@ pub fn with_aws(invocation: Invocation, fake: &Fake) -> Invocation {
         ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
         ("AWS_ENDPOINT_URL_XRAY", &fake.url),
         ("AWS_ENDPOINT_URL_SFN", &fake.url),
-        ("AWS_ENDPOINT_URL_STS", &moto().url),
-        ("AWS_ENDPOINT_URL_S3", &moto().url),
+        ("AWS_ENDPOINT_URL_STS", sts),
     ];
     variables.iter().fold(invocation, |invocation, (name, value)| invocation.env(name, value))
 }

@@ -153,10 +153,12 @@ impl Organisation {
         // What is late is of this minute: of what is long over, a collector expects no more.
         let ago = match story {
             Story::EndsLate | Story::TraceLate | Story::Redriven => 3.0,
+            // Nobody waits for a trace longer than a day.
+            Story::Lost => 94_000.0 + n as f64,
             _ => 3_000.0 - (n % 600) as f64,
         };
         let start = millis(now() - ago);
-        let trace = format!("1-{:08x}-{:024x}", start as u32, 0x5eed_0000_0000_u64 + n as u64);
+        let trace = format!("1-{:08x}-{}{n:012x}", start as u32, place.account);
         let mut teller = Teller {
             place: place.clone(),
             number: n,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::collector::{OPTIONS, Site, XRAY_SOURCE, end, messages};
-use super::fake::Manners;
+use super::fake::{Manners, Place};
 use super::organisation::{Organisation, Story};
 
 /// All that events tell of.
@@ -59,7 +59,7 @@ fn sweeps_find_what_no_event_tells() {
     let stories = [&STORIES[..], &[Story::Express, Story::Runs]].concat();
     let organisation = Organisation::of(&site.place, &stories.repeat(3));
     organisation.put(&site.fake);
-    let sweep = "sweep = { every_secs = 3, overlap_secs = 900, start = \"2h\", express = true }";
+    let sweep = "sweep = { every_secs = 3, overlap_secs = 900, start = \"2d\", express = true }";
     let mut host = site.start("one", XRAY_SOURCE, &format!("{OPTIONS}\n{sweep}"));
     site.until_all_is_known(&mut host, &organisation);
     end(host);
@@ -176,4 +176,36 @@ fn an_execution_goes_out_early_and_again_or_only_once() {
             assert_eq!(verdicts.iter().filter(|verdict| *verdict == "settled").count(), 1, "{hand_over}: {verdicts:?}");
         }
     }
+}
+
+/// Slow: what waits for an account waits for a minute.
+#[test]
+fn an_account_that_lets_nobody_in_does_not_stop_the_others() {
+    let site = Site::new(Manners::default());
+    let [first, second, third] =
+        ["111122223333", "444455556666", "777788889999"].map(|account| Place::new(account, &site.place.region));
+    site.fake.guards(&first.account, "rayline");
+    site.fake.guards(&second.account, "");
+    let of = |place: &Place| with_every_event(Organisation::of(place, &STORIES));
+    let (mut organisation, other, shut) = (of(&first), of(&third), of(&second));
+    for it in [&organisation, &other, &shut] {
+        it.put(&site.fake);
+    }
+    let each = [&first, &second, &third].map(|place| {
+        let Place { account, region } = place;
+        let role = format!("arn:aws:iam::{account}:role/rayline");
+        format!(r#"{{ id = "{account}", role_arn = "{role}", external_id = "rayline", regions = ["{region}"] }}"#)
+    });
+    let plugin = XRAY_SOURCE.replace("xray = {}", &format!("xray = {{ accounts = [{}] }}", each.join(", ")));
+    let mut host = site.start("one", &plugin, OPTIONS);
+    site.send(&organisation.events);
+    site.send(&other.events);
+    site.send(&shut.events);
+    organisation.expected.extend(other.expected.clone());
+    site.until_all_is_known(&mut host, &organisation);
+    // What could not be collected still waits, and is collected once the role can be assumed.
+    site.fake.guards(&second.account, "rayline");
+    organisation.expected.extend(shut.expected.clone());
+    site.until_all_is_known(&mut host, &organisation);
+    end(host);
 }

@@ -76,7 +76,7 @@ impl Member {
 
                 [sources.collected.options]
                 {OPTIONS}
-                sweep = {{ every_secs = 5, overlap_secs = 900, start = "2h", express = true }}
+                sweep = {{ every_secs = 5, overlap_secs = 900, start = "2d", express = true }}
 
                 [sinks.queue]
                 plugin = "queue-sink"
@@ -85,7 +85,8 @@ impl Member {
                 "#
             ),
         );
-        let host = with_aws(world.rayline(&["run", &format!("{account}.toml")]), fake).env("AWS_REGION", region);
+        let host =
+            with_aws(world.rayline(&["run", &format!("{account}.toml")]), fake, &moto().url).env("AWS_REGION", region);
         match is_inside {
             false => host.start(),
             true => {

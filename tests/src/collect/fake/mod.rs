@@ -2,7 +2,7 @@
 //! SDK, and each answer is held against AWS's own API models where they are there.
 //!
 //! - `server`: requests, who asks, faults, answers.
-//! - `xray`, `states`: the two services. `filter`: which summaries a filter expression wants.
+//! - `xray`, `states`: the two services. `sts`: roles, where moto's are not wanted. `filter`: which summaries a filter expression wants.
 //! - `store`: what was put into it, and what of that can be seen by now.
 //! - `manners`: how badly it behaves, and chance that is the same in each run.
 //! - `shapes`: the API models, and whether a value is what they say.
@@ -15,6 +15,7 @@ mod server;
 mod shapes;
 mod states;
 mod store;
+mod sts;
 mod xray;
 
 use std::collections::BTreeMap;
@@ -33,13 +34,14 @@ use server::Shared;
 /// A running endpoint, for any number of accounts and regions. When it is dropped, the test fails if anything that was said
 /// is not as the API models want it.
 pub struct Fake {
-    /// Its address, without a slash at the end: what `AWS_ENDPOINT_URL_XRAY` and `AWS_ENDPOINT_URL_SFN` are set to.
+    /// Its address, without a slash at the end: what `AWS_ENDPOINT_URL_XRAY`, `AWS_ENDPOINT_URL_SFN`
+    /// and, unless moto gives out roles, `AWS_ENDPOINT_URL_STS` are set to.
     pub url: String,
     shared: Arc<Shared>,
 }
 
 impl Fake {
-    /// Asks this STS whose an access key is, unless [`Fake::knows`] it.
+    /// Asks this STS whose an access key is, unless [`Fake::knows`] it or gave it out itself.
     pub fn start(manners: Manners, sts: Option<&str>) -> Fake {
         let shared = Arc::new(Shared::new(manners, sts));
         let serving = shared.clone();
@@ -56,6 +58,12 @@ impl Fake {
     /// This access key is of that account.
     pub fn knows(&self, access_key: &str, account: &str) {
         self.shared.accounts.lock().expect("no server fails here").insert(access_key.to_owned(), account.to_owned());
+    }
+
+    /// Roles of this account are assumed only with this external id; if that is empty, never.
+    pub fn guards(&self, account: &str, external_id: &str) {
+        let external_ids = &mut self.shared.roles.lock().expect("no server fails here").external_ids;
+        external_ids.insert(account.to_owned(), external_id.to_owned());
     }
 
     /// Transaction Search is on in this account: its traces are in logs, and of so large a share in X-Ray too.

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::manners::{Counts, Manners};
 use super::store::{Place, Store};
+use super::sts::{self, Roles};
 use super::xray::Retrievals;
 use super::{Clock, shapes, states, xray};
 use crate::servers::request::request;
@@ -27,6 +28,7 @@ pub struct Shared {
     pub accounts: Mutex<BTreeMap<String, String>>,
     /// By account, region and API.
     pub calls: Mutex<BTreeMap<(String, String, String), Calls>>,
+    pub roles: Mutex<Roles>,
     sts: Option<String>,
     counts: Mutex<Counts>,
     retrievals: Mutex<Retrievals>,
@@ -94,6 +96,18 @@ impl Refusal {
 enum Service {
     XRay,
     States,
+    Sts,
+}
+
+impl Service {
+    /// As it is named in signatures.
+    fn signed(self) -> &'static str {
+        match self {
+            Service::XRay => "xray",
+            Service::States => "states",
+            Service::Sts => "sts",
+        }
+    }
 }
 
 impl Shared {
@@ -105,6 +119,7 @@ impl Shared {
             violations: Mutex::default(),
             accounts: Mutex::default(),
             calls: Mutex::default(),
+            roles: Mutex::default(),
             sts: sts.map(str::to_owned),
             counts: Mutex::default(),
             retrievals: Mutex::default(),
@@ -123,7 +138,7 @@ impl Shared {
         let header = headers.get("authorization")?.to_str().ok()?;
         let scope = header.strip_prefix("AWS4-HMAC-SHA256 Credential=")?.split(',').next()?;
         let [key, _date, region, name, "aws4_request"] = scope.split('/').collect::<Vec<_>>()[..] else { return None };
-        if name != if service == Service::XRay { "xray" } else { "states" } {
+        if name != service.signed() {
             self.violated(format!("a signature for {name}"));
         }
         Some(Place::new(&self.account(key, header, headers)?, region))
@@ -133,6 +148,9 @@ impl Shared {
     fn account(&self, key: &str, authorization: &str, headers: &HeaderMap) -> Option<String> {
         if let Some(account) = self.accounts.lock().expect("no server fails here").get(key) {
             return Some(account.clone());
+        }
+        if let Some(account) = sts::account(key) {
+            return Some(account);
         }
         let token = headers.get("x-amz-security-token").and_then(|token| token.to_str().ok()).unwrap_or_default();
         let signed = authorization.replace("/xray/", "/sts/").replace("/states/", "/sts/");
@@ -178,7 +196,7 @@ impl Shared {
                 let mut retrievals = self.retrievals.lock().expect("no server fails here");
                 xray::answer(&store, &mut retrievals, asked, input)
             }
-            Service::States => states::answer(&store, asked, input),
+            _ => states::answer(&store, asked, input),
         }
     }
 
@@ -190,6 +208,9 @@ impl Shared {
     /// Which services and APIs there are.
     fn route(headers: &HeaderMap, path: &str) -> Option<(Service, String)> {
         let Some(target) = headers.get("x-amz-target") else {
+            if path == "/" {
+                return Some((Service::Sts, "AssumeRole".to_owned()));
+            }
             return Some((Service::XRay, xray::api(path)?.to_owned()));
         };
         let api = target.to_str().ok()?.strip_prefix("AWSStepFunctions.")?;
@@ -217,7 +238,14 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response
         let shared = shared.clone();
         tokio::task::spawn_blocking(move || shared.place(&head.headers, service))
     };
-    let Some(place) = identified.await.expect("no panic") else {
+    let place = identified.await.expect("no panic");
+    if service == Service::Sts {
+        let form = String::from_utf8(body.into()).expect("UTF-8");
+        let own = place.as_ref().map(|place| place.account.as_str());
+        let (status, answer) = sts::answer(&shared.roles.lock().expect("no server fails here"), own, &form);
+        return response(service, StatusCode::from_u16(status).expect("a status"), &[], answer);
+    }
+    let Some(place) = place else {
         shared.violated(format!("{api} without a signature"));
         return refused(service, &Refusal::of("AccessDeniedException", "who are you".to_owned()));
     };
@@ -274,7 +302,7 @@ fn refused(service: Service, refusal: &Refusal) -> Response {
         Service::XRay => {
             response(service, status, &[("x-amzn-errortype", code)], json!({ "Message": message }).to_string())
         }
-        Service::States => {
+        _ => {
             let kind = format!("com.amazonaws.swf.service.v2.model#{code}");
             response(service, status, &[], json!({ "__type": kind, "message": message }).to_string())
         }
@@ -282,7 +310,11 @@ fn refused(service: Service, refusal: &Refusal) -> Response {
 }
 
 fn response(service: Service, status: StatusCode, headers: &[(&str, &str)], body: String) -> Response {
-    let kind = if service == Service::XRay { "application/json" } else { "application/x-amz-json-1.0" };
+    let kind = match service {
+        Service::XRay => "application/json",
+        Service::States => "application/x-amz-json-1.0",
+        Service::Sts => "text/xml",
+    };
     let mut response = Response::builder().status(status).header("content-type", kind);
     for (name, value) in headers {
         response = response.header(*name, *value);
