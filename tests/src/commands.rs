@@ -294,6 +294,7 @@ fn an_execution_is_collected_by_hand_as_often_as_wanted() {
             [sinks.out]
             plugin = "print-sink"
             inputs = ["executions"]
+            grants.output = "stdout"
             "#,
             accounts.display()
         ),
