@@ -7,7 +7,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::e2e::assert_same;
-use crate::harness::{World, build, generated, guest, lines, target, target_is_installed, workspace};
+use crate::harness::{World, build, files, generated, guest, lines, target, target_is_installed, workspace};
 
 const FIELD: &str = "execution.input";
 
@@ -54,6 +54,47 @@ fn redact_between_flatten_and_a_sink() {
     }
     assert!(redacted > 5, "{redacted}");
     assert_same(&world.documents("redact"), &expected);
+}
+
+/// The samples' accounts, collected by this source.
+fn collected(source: &str) -> Vec<Value> {
+    let world = World::new();
+    world.run(&format!(
+        r#"
+        data_dir = "data"
+        [sources.executions]
+        {source}
+        grants.xray = "file:{}"
+        [sinks.messages]
+        plugin = "file-sink"
+        inputs = ["executions"]
+        grants.objects = "file:messages"
+        "#,
+        workspace("samples/accounts").canonicalize().expect("samples").display()
+    ));
+    lines(&world.path("messages")).into_iter().map(|(_, line)| serde_json::from_str(&line).expect("JSON")).collect()
+}
+
+#[test]
+fn another_source_collects_something_else() {
+    const ARN: &str = "arn:aws:states:eu-west-1:111122223333:execution:OrderFulfilment:order-100417";
+    let ours = collected(&format!(
+        "plugin = \"xray-source\"\n\
+         grants.events = \"file:events.queue\"\n\
+         options = {{ arns = [{ARN:?}], hand_over = \"final\", retry_secs = [1], stop_when_empty = true }}"
+    ));
+    assert_eq!(ours.len(), 1, "{ours:?}");
+    assert_eq!(ours[0]["executions"][0]["executionArn"], ARN);
+
+    let ten_years = 10 * 365 * 24 * 60;
+    let plugin = guest("guest-xray-recent");
+    let theirs = collected(&format!("plugin = {plugin:?}\noptions.minutes = {ten_years}"));
+    let ids: BTreeSet<&str> = theirs.iter().map(|message| message["trace"]["Id"].as_str().expect("an id")).collect();
+    let traces = |folder: &Path| {
+        files(folder).into_iter().filter(|path| path.parent().is_some_and(|it| it.ends_with("traces"))).count()
+    };
+    assert_eq!((theirs.len(), ids.len()), (traces(&workspace("samples/accounts")), theirs.len()), "each trace once");
+    assert!(theirs.iter().all(|message| message.get("executions").is_none()));
 }
 
 /// Runs events through a transform; returns what a sink gets, and the dead letters: sorted.

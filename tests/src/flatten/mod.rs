@@ -25,6 +25,7 @@ use base64::prelude::BASE64_STANDARD;
 
 use serde_json::Value;
 
+use crate::harness::files;
 use crate::reference::{self, Document, Input, Payloads, Rejection};
 
 /// What became of one message.
@@ -122,19 +123,6 @@ pub fn real_data() -> Vec<(String, Vec<u8>)> {
         .collect();
     data.sort();
     data
-}
-
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).expect("a folder") {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() {
-            found.extend(files(&path));
-        } else {
-            found.push(path);
-        }
-    }
-    found
 }
 
 /// gzip in base64, as messages over the queue's limit are sent.

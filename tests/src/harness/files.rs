@@ -135,7 +135,7 @@ fn read(path: &Path) -> Vec<u8> {
 }
 
 /// Every file below a folder, sorted. What a crash left half written is named `KEY#NUMBER` and is no object.
-fn files(folder: &Path) -> Vec<PathBuf> {
+pub fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let Ok(entries) = fs::read_dir(folder) else { return found };
     for entry in entries {

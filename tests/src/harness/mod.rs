@@ -16,7 +16,7 @@ use std::{env, fs};
 
 use tempfile::TempDir;
 
-pub use files::{Archived, Documents, Letter, archive_line, letters, lines, sha256};
+pub use files::{Archived, Documents, Letter, archive_line, files, letters, lines, sha256};
 pub use guest::{build, guest, target_is_installed};
 pub use host::{Ended, Host, Invocation, get, metric};
 pub use message::{generated, malformed, numbered, packed};
