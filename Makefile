@@ -36,7 +36,7 @@ deny:
 	@command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny
 	$(CARGO) deny --all-features check bans licenses sources
 
-bench: ## Ratios within one run; writes target/bench.json.
+bench: ## Ratios within one run; writes target/bench.json. Installs Elasticsearch into target/servers as `test` does.
 	$(CARGO) bench --profile release --workspace --features rayline/failpoints --bench rates
 
 clean:

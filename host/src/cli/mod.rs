@@ -7,8 +7,10 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::data_dir::DataDirError;
 
+pub mod collect;
 pub mod dead_letter;
 pub mod doctor;
+pub mod finite;
 pub mod load;
 pub mod logs;
 pub mod plugin;
@@ -92,6 +94,11 @@ enum Command {
         after_help = "Examples:\n  rayline replay pipelines/replay.toml --from 2026-11-01T00:00:00Z --to 2026-11-02T00:00:00Z --dry-run\n  rayline replay pipelines/replay.toml --account 111122223333 --rate 500"
     )]
     Replay(replay::Args),
+    /// Collect executions by their ARNs, and end when each is complete.
+    #[command(
+        after_help = "Example:\n  rayline collect --pipeline pipelines/collect.toml --execution arn:aws:states:eu-west-1:444455556666:execution:Orders:100417"
+    )]
+    Collect(collect::Args),
     /// Set up what a pipeline needs in other programs.
     #[command(subcommand)]
     Setup(setup::Command),
@@ -141,6 +148,7 @@ pub fn main() -> ExitCode {
             Command::Validate(args) => validate::validate(&args).await,
             Command::Doctor(args) => doctor::doctor(&args).await,
             Command::Replay(args) => replay::replay(args).await,
+            Command::Collect(args) => collect::collect(args).await,
             Command::Setup(command) => setup::setup(command).await,
             Command::Prune(args) => prune::run(args).await,
             Command::Plugin(command) => plugin::plugin(command),

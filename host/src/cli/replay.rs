@@ -6,13 +6,10 @@ use anyhow::bail;
 use serde_json::{Value, json};
 
 use super::Exit;
+use super::finite::run_to_end;
 use super::load::Loader;
-use super::progress::Bar;
-use super::run::{exit_of, summarize};
-use crate::data_dir::DataDir;
-use crate::metrics::Metrics;
+use super::run::summarize;
 use crate::pipeline::{Kind, Pipeline, PluginRef};
-use crate::run::{Feed, Running};
 
 /// Which part of the archive.
 #[derive(Debug, clap::Args)]
@@ -56,25 +53,11 @@ pub async fn replay(args: Args) -> anyhow::Result<Exit> {
         }
     };
     narrow(&mut pipeline, &args)?;
-    let lock = DataDir::take(&pipeline.data_dir)?;
     if args.dry_run {
         pipeline.name.push_str("-dry-run");
         pipeline.stages.retain(|stage| stage.kind == Kind::Source);
     }
-    let running = Running::start(&pipeline, &loader.plugins(), &Metrics::new(), Feed::Sources).await?;
-    let status = running.status();
-    let bar = Bar::follow(running.status());
-    let stopper = running.stopper();
-    let mut signals = super::run::Signals::new()?;
-    let ended = tokio::spawn(running.join());
-    tokio::pin!(ended);
-    let ended = loop {
-        tokio::select! {
-            ended = &mut ended => break ended?,
-            () = signals.stopped() => stopper.stop(),
-        }
-    };
-    drop((bar, lock));
+    let (status, exit) = run_to_end(&pipeline, &loader).await?;
     if args.dry_run {
         for stage in &status.stages {
             let objects = stage.progress().map(|progress| progress.done).unwrap_or_default();
@@ -84,7 +67,7 @@ pub async fn replay(args: Args) -> anyhow::Result<Exit> {
     } else {
         summarize(&pipeline, &status);
     }
-    Ok(exit_of(ended))
+    Ok(exit)
 }
 
 fn narrow(pipeline: &mut Pipeline, args: &Args) -> anyhow::Result<()> {

@@ -72,6 +72,7 @@ impl<'a> Account<'a> {
         let begin = Instant::now();
         let child = command.spawn().with_context(|| format!("cannot run {}", self.place.rayline.display()))?;
         let process = child.id();
+        let running = Running(process);
         let ended = thread::spawn(move || follow(child, begin));
         let said = || fs::read_to_string(&log).unwrap_or_default();
 
@@ -94,14 +95,14 @@ impl<'a> Account<'a> {
                 (before, moved) = (progress.indexed, now.0);
             }
             if moved.elapsed() > STUCK {
-                Command::new("kill").arg(process.to_string()).status()?;
                 bail!("the host is stuck at {} documents:\n{}", progress.indexed, said());
             }
         };
         // It still holds the messages of the archive's last batch, and writes that now.
-        Command::new("kill").arg(process.to_string()).status()?;
+        running.signal("TERM");
         let Ok(used) = ended.join() else { bail!("the host was not followed to its end") };
         let used = used?;
+        std::mem::forget(running);
         ensure!(used.status.success(), "{}\n{}", used.status, said());
         ensure!(queue.deleted() == messages.len(), "{} messages deleted of {}", queue.deleted(), messages.len());
         ensure!(self.bucket.dead_letters() == 0, "messages went to the dead letter:\n{}", said());
@@ -136,6 +137,22 @@ impl<'a> Account<'a> {
             .env("RAYLINE_DATA_DIR", self.home.join("data"))
             .env("RAYLINE_API_ADDRESS", "127.0.0.1:0");
         rayline
+    }
+}
+
+/// A host that is killed unless it is seen to its end.
+struct Running(u32);
+
+impl Running {
+    fn signal(&self, name: &str) {
+        // One that has ended gets none.
+        let _ = Command::new("kill").args(["-s", name, &self.0.to_string()]).stderr(Stdio::null()).status();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.signal("KILL");
     }
 }
 

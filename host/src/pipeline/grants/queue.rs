@@ -31,6 +31,13 @@ pub struct FileQueueGrant {
     pub max_hold: Duration,
 }
 
+impl FileQueueGrant {
+    /// With the default times.
+    pub fn at(path: PathBuf) -> FileQueueGrant {
+        FileQueueGrant { path, visibility: Duration::from_secs(30), max_hold: LONGEST_HOLD }
+    }
+}
+
 /// As the pipeline file has it.
 impl fmt::Display for QueueGrant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -69,7 +76,7 @@ pub(super) fn read(field: &str, node: &Node, folder: &Path, report: &mut Report<
         no_address(Capability::Queue, &url, report);
         return None;
     };
-    let mut grant = FileQueueGrant { path, visibility: Duration::from_secs(30), max_hold: LONGEST_HOLD };
+    let mut grant = FileQueueGrant::at(path);
     if let Some(table) = &table {
         only_sqs(table, report);
         let given = table.secs("visibility_secs", 0.1..=LONGEST_HOLD.as_secs_f64(), report);
