@@ -60,6 +60,10 @@ mod buckets;
 #[cfg(test)]
 mod central;
 
+/// Collection: X-Ray and Step Functions of several accounts to the queue of the log account.
+#[cfg(test)]
+mod collect;
+
 /// The other commands, signals, exit codes, logs, metrics.
 #[cfg(test)]
 mod commands;

@@ -10,13 +10,14 @@ use crate::harness::{
     Archived, Documents, Host, Invocation, Letter, World, archive_line, get, letters, metric, workspace,
 };
 use crate::servers::request::request;
-use crate::servers::sqs::REGION;
+use crate::servers::sqs::{REGION, Sqs};
 use crate::servers::{Search, elasticmq, moto, unique};
 
 /// A log account. Its pipelines are those that are shipped.
 pub struct Account {
     world: World,
-    queue: String,
+    pub queue: String,
+    sqs: &'static Sqs,
     bucket: String,
     url: String,
     prefix: String,
@@ -25,9 +26,15 @@ pub struct Account {
 impl Account {
     /// Whose messages come again so many seconds after their host was killed, with indices of this prefix.
     pub fn new(search: &Search, prefix: &str, visibility_secs: &str) -> Account {
+        Account::on(&elasticmq().sqs, search, prefix, visibility_secs)
+    }
+
+    /// The same, with its queue on this SQS.
+    pub fn on(sqs: &'static Sqs, search: &Search, prefix: &str, visibility_secs: &str) -> Account {
         let account = Account {
             world: World::new(),
-            queue: elasticmq().sqs.create_queue(&unique("central"), &[("VisibilityTimeout", visibility_secs)]),
+            queue: sqs.create_queue(&unique("central"), &[("VisibilityTimeout", visibility_secs)]),
+            sqs,
             bucket: unique("central"),
             url: search.url.clone(),
             prefix: prefix.to_owned(),
@@ -97,7 +104,7 @@ impl Account {
 
     /// How many messages wait, and how many are held.
     pub fn queued(&self) -> (u64, u64) {
-        elasticmq().sqs.depth(&self.queue)
+        self.sqs.depth(&self.queue)
     }
 
     /// Every document, with its version.

@@ -2,6 +2,8 @@
 
 use std::process::Command;
 
+use serde_json::Value;
+
 use super::download;
 use super::process::{self, Process};
 use super::request::{Answer, request};
@@ -26,6 +28,29 @@ impl Moto {
         process.wait_until(|| !process::is_free(port));
         let url = format!("http://127.0.0.1:{port}");
         Moto { sqs: Sqs { endpoint: url.clone() }, url, process }
+    }
+
+    /// SQS of another account than that of the tests.
+    pub fn sqs_of(&self, account: &str, action: &str, input: &Value) -> Value {
+        let headers = [
+            ("content-type", "application/x-amz-json-1.0"),
+            ("x-amz-target", &format!("AmazonSQS.{action}")),
+            ("x-moto-account-id", account),
+            ("authorization", &authorization("sqs")),
+        ];
+        request("POST", &self.url, &headers, input.to_string()).json()
+    }
+
+    /// Access key, secret and session token of a role.
+    pub fn assume(&self, role: &str) -> [String; 3] {
+        let role = role.replace(':', "%3A").replace('/', "%2F");
+        let form = format!("Action=AssumeRole&Version=2011-06-15&RoleSessionName=tests&RoleArn={role}");
+        let kind = ("content-type", "application/x-www-form-urlencoded");
+        let answer = request("POST", &self.url, &[kind, ("authorization", &authorization("sts"))], form).ok();
+        ["AccessKeyId", "SecretAccessKey", "SessionToken"].map(|name| {
+            let (_, rest) = answer.split_once(&format!("<{name}>")).unwrap_or_else(|| panic!("no {name} in {answer}"));
+            rest.split_once("</").expect("an end").0.to_owned()
+        })
     }
 
     /// Makes a bucket.
