@@ -137,7 +137,10 @@ fn of_stage(stage: &Stage, field: &str, grant: &Grant, groups: usize) -> Option<
                     format!("S3: up to {} PutObject", number(batches * groups as f64))
                 }
             };
-            Some(Finding::ok(&subject, format!("{words} and host; more where batches fill before {} s", stage.batch.timeout.as_secs_f64())))
+            Some(Finding::ok(
+                &subject,
+                format!("{words} and host; more where batches fill before {} s", stage.batch.timeout.as_secs_f64()),
+            ))
         }
         _ => None,
     }
@@ -204,6 +207,9 @@ mod tests {
         assert_eq!(last.level, Level::Warning);
         let expected = "a sweep of 111122223333 eu-west-1 takes 650 calls, about 325 s at 2 a second, and the next begins after \
                         300 s";
-        assert_eq!((last.words.as_str(), last.fix.as_deref()), (expected, Some("set `sweep.every_secs` to 900 or more")));
+        assert_eq!(
+            (last.words.as_str(), last.fix.as_deref()),
+            (expected, Some("set `sweep.every_secs` to 900 or more"))
+        );
     }
 }

@@ -147,19 +147,26 @@ fn visibility(used: &Use, of_queue: u64) -> Finding {
     let invisible = format!("what is held is invisible for {secs} s, and renewed after half of that");
     if let Some((what, wait)) = &used.waits {
         let wait = wait.as_secs();
-        let shorten = "shorten `batch.timeout_secs` or `retry.max_secs` of that stage, or raise `max_hold_secs` of the grant";
+        let shorten =
+            "shorten `batch.timeout_secs` or `retry.max_secs` of that stage, or raise `max_hold_secs` of the grant";
         if wait >= max_hold {
-            let words = format!("{what} waits up to {wait} s, and messages go back after {max_hold} s: it is never done");
+            let words =
+                format!("{what} waits up to {wait} s, and messages go back after {max_hold} s: it is never done");
             return Finding::failure(&used.field, words, shorten);
         }
         if wait.saturating_mul(2) > max_hold {
-            let words = format!("{what} waits up to {wait} s, and messages go back after {max_hold} s: some come twice");
+            let words =
+                format!("{what} waits up to {wait} s, and messages go back after {max_hold} s: some come twice");
             return Finding::warning(&used.field, words, shorten);
         }
     }
     let set = "set the queue's VisibilityTimeout, or `visibility_secs` of the grant, to between 30 and 120";
     if secs < SHORTEST_VISIBILITY {
-        return Finding::warning(&used.field, format!("{invisible}: a short pause of the host brings messages twice"), set);
+        return Finding::warning(
+            &used.field,
+            format!("{invisible}: a short pause of the host brings messages twice"),
+            set,
+        );
     }
     if secs > LONGEST_VISIBILITY {
         let words = format!("{invisible}: messages of a host that died come again only then");
@@ -176,7 +183,10 @@ fn visibility(used: &Use, of_queue: u64) -> Finding {
 
 fn redrive(subject: &str, policy: Option<&str>) -> Finding {
     let Some(policy) = policy.filter(|policy| !policy.is_empty()) else {
-        return Finding::ok(subject, "no redrive policy: what cannot be processed is in the pipeline's own dead letter");
+        return Finding::ok(
+            subject,
+            "no redrive policy: what cannot be processed is in the pipeline's own dead letter",
+        );
     };
     let policy: Value = serde_json::from_str(policy).unwrap_or_default();
     let most = match policy.get("maxReceiveCount") {
@@ -296,7 +306,10 @@ mod tests {
     fn retention_is_longer_than_a_weekend() {
         assert_eq!(wrong(&inbox(), "MessageRetentionPeriod", "345600"), []);
         let found = wrong(&inbox(), "MessageRetentionPeriod", "172800");
-        assert_eq!(found, [(Level::Warning, "what nobody takes for 2 days is lost: not even a long weekend".to_owned())]);
+        assert_eq!(
+            found,
+            [(Level::Warning, "what nobody takes for 2 days is lost: not even a long weekend".to_owned())]
+        );
     }
 
     #[test]

@@ -10,7 +10,9 @@ pub(super) fn judge(subject: &str, destination: &Destination, finds_by_summaries
         (false, _) => Finding::ok(subject, format!("traces are in X-Ray (no Transaction Search){pending}")),
         (true, false) => Finding::ok(
             subject,
-            format!("traces are in CloudWatch Logs (Transaction Search){pending}: they are searched for, which takes longer"),
+            format!(
+                "traces are in CloudWatch Logs (Transaction Search){pending}: they are searched for, which takes longer"
+            ),
         ),
         (true, true) => Finding::warning(
             subject,

@@ -227,7 +227,10 @@ mod tests {
         let reads = json!({"Effect": "Allow", "Principal": "*", "Action": ["sqs:ReceiveMessage", "sqs:Get*"]});
         let denies = json!({"Effect": "Deny", "Principal": "*", "Action": "*"});
         for found in [judge("q", None, false), judge("q", Some(""), false)] {
-            assert_eq!((found.level, found.words.as_str()), (Level::Warning, "nobody but the queue's own account may send"));
+            assert_eq!(
+                (found.level, found.words.as_str()),
+                (Level::Warning, "nobody but the queue's own account may send")
+            );
         }
         for statement in [reads, denies] {
             assert_eq!(judged(json!([statement]), false).1, "nobody but the queue's own account may send");
@@ -237,7 +240,8 @@ mod tests {
 
     #[test]
     fn event_queues_are_open_to_event_bridge() {
-        let rule = json!({"ArnEquals": {"aws:SourceArn": "arn:aws:events:eu-west-1:444455556666:rule/rayline-executions"}});
+        let rule =
+            json!({"ArnEquals": {"aws:SourceArn": "arn:aws:events:eu-west-1:444455556666:rule/rayline-executions"}});
         for principal in [json!({"Service": "events.amazonaws.com"}), json!("*")] {
             let (level, words) = judged(allow(principal, rule.clone()), true);
             assert_eq!(level, Level::Ok, "{words}");

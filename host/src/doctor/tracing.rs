@@ -16,7 +16,9 @@ pub(super) fn judge(subject: &str, looked_at: &[(Machine, bool)], total: usize) 
     let (standard, express) = (of_kind("STANDARD"), of_kind("EXPRESS"));
     let some = match looked_at.len() {
         0 => return Finding::ok(subject, "no state machines"),
-        all if all < total => format!("{all} of {total} state machines looked at ({standard} STANDARD, {express} EXPRESS)"),
+        all if all < total => {
+            format!("{all} of {total} state machines looked at ({standard} STANDARD, {express} EXPRESS)")
+        }
         1 => format!("1 state machine ({standard} STANDARD, {express} EXPRESS)"),
         all => format!("{all} state machines ({standard} STANDARD, {express} EXPRESS)"),
     };

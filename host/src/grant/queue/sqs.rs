@@ -124,7 +124,8 @@ impl Sqs {
     /// All that a queue says of itself, by SQS's names: for `rayline doctor`.
     pub(crate) async fn attributes(grant: &SqsGrant) -> Result<BTreeMap<String, String>, QueueError> {
         let client = Client::new(grant).await;
-        let attributes = client.attributes(&[QueueAttributeName::All]).await.map_err(|failure| client.error(failure))?;
+        let attributes =
+            client.attributes(&[QueueAttributeName::All]).await.map_err(|failure| client.error(failure))?;
         Ok(attributes.into_iter().map(|(name, value)| (name.as_str().to_owned(), value)).collect())
     }
 
