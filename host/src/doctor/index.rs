@@ -2,7 +2,7 @@
 
 use futures::future::join_all;
 
-use super::Finding;
+use super::{Finding, Level};
 use crate::pipeline::Pipeline;
 use crate::setup::elasticsearch::{State, state};
 use crate::setup::indices::Indices;
@@ -19,7 +19,7 @@ pub async fn examine(pipeline: &Pipeline) -> Vec<Finding> {
                 Ok(state) => judge(&subject, &state, setup),
                 Err(error) => {
                     let words = format!("the index templates cannot be looked at: {error:#}");
-                    Finding { fix: None, ..Finding::failure(&subject, words, "") }
+                    Finding { level: Level::Failure, ..Finding::ok(&subject, words) }
                 }
             }
         }

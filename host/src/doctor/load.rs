@@ -33,7 +33,7 @@ pub struct Region {
 }
 
 /// The options of `xray-source` that say how often it asks. Defaults are the plugin's own.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Plan {
     /// Absent: it does not look by itself.
@@ -52,12 +52,6 @@ pub struct Sweep {
     pub express: bool,
     /// Other services' traces.
     pub filters: Vec<String>,
-}
-
-impl Default for Plan {
-    fn default() -> Plan {
-        Plan { sweep: None, max_traces_per_day: None }
-    }
 }
 
 impl Default for Sweep {

@@ -9,8 +9,7 @@ const NAMED: usize = 5;
 const FIX: &str = "turn it on: `aws stepfunctions update-state-machine --state-machine-arn ARN --tracing-configuration \
                    enabled=true`, or TracingConfiguration in the template";
 
-/// The state machines that were looked at, and how many there are. Whoever only collects what comes as events needs none of
-/// them traced to have executions.
+/// The state machines that were looked at, of so many.
 pub(super) fn judge(subject: &str, looked_at: &[(Machine, bool)], total: usize) -> Finding {
     let of_kind = |kind: &str| looked_at.iter().filter(|(machine, _)| machine.kind == kind).count();
     let (standard, express) = (of_kind("STANDARD"), of_kind("EXPRESS"));
