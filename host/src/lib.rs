@@ -13,6 +13,7 @@
 //! - [`data_dir`]: the folder of one host.
 //! - [`api`]: health and metrics.
 //! - [`setup`]: what a run needs outside of Rayline.
+//! - [`doctor`]: what stands in the way of a run.
 //! - [`cli`]: one file per command.
 
 #![forbid(unsafe_code)]
@@ -21,6 +22,7 @@ pub mod api;
 pub mod cli;
 pub mod data_dir;
 pub mod delivery;
+pub mod doctor;
 pub mod engine;
 pub mod event;
 #[cfg(feature = "failpoints")]

@@ -84,6 +84,10 @@ mod elasticsearch;
 #[cfg(test)]
 mod setup;
 
+/// `rayline doctor`.
+#[cfg(test)]
+mod doctor;
+
 /// `deploy/`: templates, roles, image, Kubernetes.
 #[cfg(test)]
 mod deploy;

@@ -109,14 +109,14 @@ fn log_account(commands: &[&str]) {
                 assert!(known.contains(&name), "{command}");
             }
             // In every account: run by `collect`.
-            ["rayline", "validate" | "run", "pipelines/collect.toml"] => {}
+            ["rayline", "validate" | "doctor" | "run", "pipelines/collect.toml"] => {}
             ["rayline", args @ ..] if args.contains(&"run") => {
                 let mut host = account.rayline(args).start();
                 host.until_it_says("running");
                 end(host);
             }
-            ["rayline", "validate", file] => {
-                let found = account.rayline(&["validate", file]).succeeds();
+            ["rayline", command @ ("validate" | "doctor"), file] => {
+                let found = account.rayline(&[command, file]).succeeds();
                 found.says("OpenSearch 2.19").says("index templates in place");
             }
             ["rayline", args @ ..] => drop(account.rayline(args).succeeds()),

@@ -9,6 +9,7 @@ use crate::data_dir::DataDirError;
 
 pub mod collect;
 pub mod dead_letter;
+pub mod doctor;
 pub mod finite;
 pub mod load;
 pub mod logs;
@@ -83,6 +84,11 @@ enum Command {
         after_help = "Examples:\n  rayline validate pipelines/central.toml\n  rayline validate --no-connect pipelines/*.toml"
     )]
     Validate(validate::Args),
+    /// Look for what stands in the way of a pipeline before anybody waits for data: rights, queues, tracing, cost.
+    #[command(
+        after_help = "Examples:\n  rayline doctor pipelines/collect.toml\n  rayline doctor pipelines/central.toml | grep -v '^ok'\n\nA line for each thing: ok, warning (it works, and something is lost, late or dear one day) or failure, with what to\nchange. Ends with 0 where nothing is a failure. What the role may not ask is a warning. It writes small objects named\nrayline-validate-… where the pipeline writes, and deletes them again."
+    )]
+    Doctor(doctor::Args),
     /// Run a pipeline that reads an archive, for a part of it.
     #[command(
         after_help = "Examples:\n  rayline replay pipelines/replay.toml --from 2026-11-01T00:00:00Z --to 2026-11-02T00:00:00Z --dry-run\n  rayline replay pipelines/replay.toml --account 111122223333 --rate 500"
@@ -140,6 +146,7 @@ pub fn main() -> ExitCode {
         match cli.command {
             Command::Run { pipelines } => run::run(&pipelines).await,
             Command::Validate(args) => validate::validate(&args).await,
+            Command::Doctor(args) => doctor::doctor(&args).await,
             Command::Replay(args) => replay::replay(args).await,
             Command::Collect(args) => collect::collect(args).await,
             Command::Setup(command) => setup::setup(command).await,

@@ -1,4 +1,5 @@
-//! What is found where a grant points: for `rayline validate`. Nothing is left behind, and nothing is made.
+//! What is found where a grant points: for `rayline validate` and `rayline doctor`. Nothing is left behind, and nothing is
+//! made.
 
 use std::path::Path;
 use std::time::Duration;
@@ -10,28 +11,21 @@ use super::http::{Client, Request};
 use super::objects::Store;
 use super::queue::Queue;
 use super::xray::Xray;
-use crate::pipeline::{Grant, HttpGrant, Kind, ObjectsGrant, QueueGrant, XrayGrant};
+use crate::pipeline::{Grant, HttpGrant, Kind, ObjectsGrant, QueueGrant, S3Grant, XrayGrant};
 
 /// Longer no check takes.
 const LONGEST: Duration = Duration::from_secs(45);
 
-/// What a stage of this kind finds there.
-///
-/// # Errors
-/// What is wrong, and what to do about it.
-pub async fn check(grant: &Grant, kind: Kind) -> Result<String, String> {
-    let checked = async {
-        match grant {
-            Grant::Queue(queue) => check_queue(queue).await,
-            Grant::Objects(objects) => {
-                check_objects(objects, if kind == Kind::Source { Use::Read } else { Use::Write }).await
-            }
-            Grant::Http(http) => check_http(http).await,
-            Grant::Xray(xray) => check_xray(xray).await,
-            Grant::Console => Ok("standard output".to_owned()),
-        }
-    };
-    in_time(checked).await
+/// What a stage of this kind finds there, each part by itself; or what is wrong with it, and what to do about that.
+pub async fn check(grant: &Grant, kind: Kind) -> Vec<Result<String, String>> {
+    let used = if kind == Kind::Source { Use::Read } else { Use::Write };
+    match grant {
+        Grant::Queue(queue) => vec![in_time(check_queue(queue)).await],
+        Grant::Objects(objects) => vec![in_time(check_objects(objects, used)).await],
+        Grant::Http(http) => vec![in_time(check_http(http)).await],
+        Grant::Xray(xray) => check_xray(xray).await,
+        Grant::Console => vec![Ok("standard output".to_owned())],
+    }
 }
 
 /// What dead letters find there.
@@ -40,6 +34,15 @@ pub async fn check(grant: &Grant, kind: Kind) -> Result<String, String> {
 /// What is wrong, and what to do about it.
 pub async fn check_dead_letter(location: &ObjectsGrant) -> Result<String, String> {
     in_time(check_objects(location, Use::Write)).await
+}
+
+/// What one who reads or sends to a queue finds where its large messages are.
+///
+/// # Errors
+/// What is wrong, and what to do about it.
+pub async fn check_payloads(payloads: S3Grant, kind: Kind) -> Result<String, String> {
+    let used = if kind == Kind::Source { Use::Read } else { Use::Write };
+    in_time(check_objects(&ObjectsGrant::S3(payloads), used)).await
 }
 
 /// What is done with a store of objects.
@@ -119,21 +122,14 @@ async fn check_server(url: &Url, grant: &HttpGrant) -> Result<String, String> {
     }
 }
 
-/// Each account and region by itself; all of what is wrong at once.
-async fn check_xray(grant: &XrayGrant) -> Result<String, String> {
-    match Xray::open(grant).await.map_err(|error| error.to_string())? {
-        Xray::Folder(folder) => {
-            Ok(format!("{grant}: recorded traces of {} accounts and regions", folder.places().len()))
+/// Each account and region by itself.
+async fn check_xray(grant: &XrayGrant) -> Vec<Result<String, String>> {
+    match Xray::open(grant).await {
+        Ok(Xray::Folder(folder)) => {
+            vec![Ok(format!("{grant}: recorded traces of {} accounts and regions", folder.places().len()))]
         }
-        Xray::Accounts(accounts) => {
-            let found = join_all(accounts.places().iter().map(|place| place.check())).await;
-            let (found, wrong): (Vec<_>, Vec<_>) = found.into_iter().partition(Result::is_ok);
-            let lines = |found: Vec<Result<String, String>>| {
-                let lines: Vec<String> = found.into_iter().map(|found| found.unwrap_or_else(|wrong| wrong)).collect();
-                lines.join("; ")
-            };
-            if wrong.is_empty() { Ok(lines(found)) } else { Err(lines(wrong)) }
-        }
+        Ok(Xray::Accounts(accounts)) => join_all(accounts.places().iter().map(|place| in_time(place.check()))).await,
+        Err(error) => vec![Err(error.to_string())],
     }
 }
 
@@ -148,7 +144,8 @@ fn embedded(path: &Path, is_right: fn(&Path) -> bool, what: &str, wanted: &str) 
     }
 }
 
-async fn in_time(check: impl Future<Output = Result<String, String>>) -> Result<String, String> {
+/// Asks no longer than a check may take.
+pub(crate) async fn in_time<T>(check: impl Future<Output = Result<T, String>>) -> Result<T, String> {
     let late = |_| Err(format!("no answer within {} seconds: is it reachable from here?", LONGEST.as_secs()));
     tokio::time::timeout(LONGEST, check).await.unwrap_or_else(late)
 }

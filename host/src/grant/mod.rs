@@ -6,7 +6,7 @@
 //! - [`xray`]: traces and executions of AWS accounts, or recorded ones.
 //! - [`console`]: standard output.
 //! - [`aws`]: credentials of those that speak to AWS.
-//! - [`check`]: what is found where a grant points, without running anything.
+//! - [`check`]: what is found where a grant points, without running anything. `identity`: whose credentials they are.
 //! - `log`, `clock`: always there. `wasi`: always there, and powerless.
 //!
 //! **A stage reaches nothing that its grants do not name**: [`Grants`] holds what the pipeline file granted, by binding
@@ -19,6 +19,8 @@ pub mod http;
 pub mod objects;
 pub mod queue;
 pub mod xray;
+
+pub(crate) mod identity;
 
 mod clock;
 mod log;

@@ -6,7 +6,7 @@
 //! - `bound`: what a grant names, of either kind. `folder`: recorded traces.
 //! - `accounts`, `places`: the accounts of AWS, whose credentials these are, and each account's regions.
 //! - `call`, `failure`, `pace`: one call to AWS, why it failed, and how many there may be.
-//! - `executions`, `summaries`, `traces`, `retrieval`: the calls of each kind.
+//! - `executions`, `summaries`, `traces`, `retrieval`: the calls of each kind. `look`: those of `rayline doctor`.
 //! - `answers`: what was answered until now.
 
 mod accounts;
@@ -16,6 +16,7 @@ mod call;
 mod executions;
 mod failure;
 mod folder;
+pub(crate) mod look;
 mod pace;
 mod places;
 mod retrieval;
@@ -28,6 +29,7 @@ use std::time::Duration;
 
 use self::answers::Until;
 pub use self::bound::{Xray, XrayError};
+pub(in crate::grant) use self::failure::{Failure, FailureKind};
 pub use self::pace::{Level, OUTCOMES};
 use super::{State, not_granted};
 use crate::stage::bindings::capability::{Error, Temporary};

@@ -64,6 +64,7 @@ impl Account {
             ("AWS_CONFIG_FILE", "/dev/null"),
             ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
             ("AWS_ENDPOINT_URL_S3", &moto().url),
+            ("AWS_ENDPOINT_URL_STS", &moto().url),
             ("RAYLINE_QUEUE", &self.queue),
             ("RAYLINE_BUCKET", &self.bucket),
             ("RAYLINE_SEARCH", &self.url),

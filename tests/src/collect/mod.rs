@@ -7,8 +7,8 @@
 //! - `organisation`, `segments`: executions as they happen, and what the index must say of each.
 //! - `fake`: an endpoint that stands for X-Ray and Step Functions. `protocol`: AWS's own SDK asks it.
 
-mod collector;
-mod fake;
+pub mod collector;
+pub mod fake;
 mod organisation;
 mod protocol;
 mod real;

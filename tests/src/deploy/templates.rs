@@ -52,8 +52,9 @@ fn the_organisation_may_send_and_nothing_else() {
     assert_eq!(writes["Condition"], json!({"StringEquals": of_organization}));
 
     let checks = statement(bucket, "MembersCheck");
-    let checked = format!("arn:aws:s3:::{BUCKET}/dead-collect/${{aws:PrincipalAccount}}/rayline-validate-*");
-    assert_eq!(pairs(&checks), [("s3:DeleteObject".to_owned(), checked)]);
+    let checked = ["claims", "dead-collect"]
+        .map(|of| format!("arn:aws:s3:::{BUCKET}/{of}/${{aws:PrincipalAccount}}/rayline-validate-*"));
+    assert_eq!(pairs(&checks), checked.map(|place| ("s3:DeleteObject".to_owned(), place)));
     assert_eq!(checks["Condition"], json!({"StringEquals": of_organization}));
 
     // The key by way of SQS and S3 only.

@@ -121,6 +121,14 @@ impl Sqs {
         Ok(Sqs(Arc::new(Shared { inner, releases: Some(releases), poller, keeper, runtime })))
     }
 
+    /// All that a queue says of itself, by SQS's names: for `rayline doctor`.
+    pub(crate) async fn attributes(grant: &SqsGrant) -> Result<BTreeMap<String, String>, QueueError> {
+        let client = Client::new(grant).await;
+        let attributes =
+            client.attributes(&[QueueAttributeName::All]).await.map_err(|failure| client.error(failure))?;
+        Ok(attributes.into_iter().map(|(name, value)| (name.as_str().to_owned(), value)).collect())
+    }
+
     /// The limits that it keeps to.
     pub fn limits(&self) -> Limits {
         Limits { max_bytes: self.0.inner.sender.max_bytes, visibility: self.0.inner.visibility }
@@ -253,8 +261,8 @@ impl Inner {
         let visibility = grant.visibility.unwrap_or(of_queue).min(grant.max_hold);
         let by_content = attributes.get(&Name::ContentBasedDeduplication).is_some_and(|value| value == "true");
         let kind = if is_fifo { Kind::Fifo { by_content } } else { Kind::Standard };
-        let claim_check = match &grant.claim_check {
-            Some(claim_check) => Some(ClaimCheck::open(claim_check, &grant).await?),
+        let claim_check = match grant.payloads() {
+            Some(payloads) => Some(ClaimCheck::open(payloads, &grant).await?),
             None => None,
         };
         tracing::debug!(queue = grant.url, max_bytes, visibility_secs = visibility.as_secs(), "the queue's limits");

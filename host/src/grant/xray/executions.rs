@@ -117,7 +117,7 @@ impl Place {
     }
 
     /// All pages as one list, with the date of the first.
-    async fn state_machines(&self) -> Result<Answer, Failure> {
+    pub(super) async fn state_machines(&self) -> Result<Answer, Failure> {
         let (mut all, mut date, mut next) = (Vec::new(), None, None);
         loop {
             let answer = self.list_state_machines(next.clone()).await?;

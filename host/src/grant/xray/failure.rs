@@ -9,16 +9,16 @@ use super::{Error, Temporary};
 
 /// Why a call failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Failure {
-    pub(super) kind: FailureKind,
+pub(in crate::grant) struct Failure {
+    pub(in crate::grant) kind: FailureKind,
     /// AWS's name for it, if it has one.
-    pub(super) code: String,
+    pub(in crate::grant) code: String,
     /// AWS's words. Those of a call that was refused may name roles and servers.
-    pub(super) reason: String,
+    pub(in crate::grant) reason: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum FailureKind {
+pub(in crate::grant) enum FailureKind {
     /// Too many calls.
     Throttled,
     /// Timed out, unreachable, credentials that are just being renewed.

@@ -36,11 +36,13 @@ pub(super) enum Api {
     DescribeExecution,
     ListExecutions,
     ListStateMachines,
+    DescribeStateMachine,
     BatchGetTraces,
     GetTraceSummaries,
     GetTraceSegmentDestination,
     StartTraceRetrieval,
     ListRetrievedTraces,
+    GetSamplingRules,
 }
 
 /// How calls end: `throttled` is AWS's, `dropped` when nobody waited any more.
@@ -70,15 +72,17 @@ pub(super) const AT_ONCE: usize = 16;
 const CUT: f64 = 0.6;
 
 impl Api {
-    pub(super) const ALL: [Api; 8] = [
+    pub(super) const ALL: [Api; 10] = [
         Api::DescribeExecution,
         Api::ListExecutions,
         Api::ListStateMachines,
+        Api::DescribeStateMachine,
         Api::BatchGetTraces,
         Api::GetTraceSummaries,
         Api::GetTraceSegmentDestination,
         Api::StartTraceRetrieval,
         Api::ListRetrievedTraces,
+        Api::GetSamplingRules,
     ];
 
     pub(super) fn name(self) -> &'static str {
@@ -86,11 +90,13 @@ impl Api {
             Api::DescribeExecution => "DescribeExecution",
             Api::ListExecutions => "ListExecutions",
             Api::ListStateMachines => "ListStateMachines",
+            Api::DescribeStateMachine => "DescribeStateMachine",
             Api::BatchGetTraces => "BatchGetTraces",
             Api::GetTraceSummaries => "GetTraceSummaries",
             Api::GetTraceSegmentDestination => "GetTraceSegmentDestination",
             Api::StartTraceRetrieval => "StartTraceRetrieval",
             Api::ListRetrievedTraces => "ListRetrievedTraces",
+            Api::GetSamplingRules => "GetSamplingRules",
         }
     }
 
@@ -98,11 +104,11 @@ impl Api {
     /// others may need (DescribeExecution: 10 a second, 250 at once); X-Ray says nothing of its own.
     fn start(self) -> (f64, f64) {
         match self {
-            Api::DescribeExecution => (8.0, 40.0),
+            Api::DescribeExecution | Api::DescribeStateMachine => (8.0, 40.0),
             Api::ListExecutions | Api::ListStateMachines => (2.0, 10.0),
             Api::BatchGetTraces => (5.0, 10.0),
             Api::GetTraceSummaries => (2.0, 5.0),
-            Api::GetTraceSegmentDestination | Api::StartTraceRetrieval => (1.0, 5.0),
+            Api::GetTraceSegmentDestination | Api::StartTraceRetrieval | Api::GetSamplingRules => (1.0, 5.0),
             Api::ListRetrievedTraces => (4.0, 8.0),
         }
     }

@@ -56,10 +56,24 @@ const KEPT: u64 = 30 * 86_400;
 const LONGEST_TRACE: u64 = 7 * 86_400;
 const EARLY: u64 = 300;
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Destination {
+/// Where an account's traces go in one region.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct Destination {
     destination: Option<String>,
+    status: Option<String>,
+}
+
+impl Destination {
+    /// Whether Transaction Search is on.
+    pub(crate) fn is_elsewhere(&self) -> bool {
+        self.destination.as_deref() == Some("CloudWatchLogs")
+    }
+
+    /// Whether it is about to change.
+    pub(crate) fn is_pending(&self) -> bool {
+        self.status.as_deref() == Some("PENDING")
+    }
 }
 
 #[derive(Deserialize)]
@@ -86,17 +100,8 @@ impl Place {
         {
             return Ok(elsewhere);
         }
-        let asked = self
-            .call(Api::GetTraceSegmentDestination, |capture| {
-                let call = self.xray.get_trace_segment_destination().customize().interceptor(capture);
-                async move { call.send().await.map(drop).map_err(Failure::from) }
-            })
-            .await;
-        let elsewhere = match asked {
-            Ok(answer) => {
-                let answered: Destination = read(Api::GetTraceSegmentDestination, &answer)?;
-                answered.destination.as_deref() == Some("CloudWatchLogs")
-            }
+        let elsewhere = match self.destination().await {
+            Ok(destination) => destination.is_elsewhere(),
             // Roles and servers from before Transaction Search. Without the right to ask, the traces are looked for where
             // they always were; the log says what was refused.
             Err(failure) if !matches!(failure.kind, FailureKind::Temporary | FailureKind::Throttled) => false,
@@ -104,6 +109,17 @@ impl Place {
         };
         *known = Some((Instant::now(), elsewhere));
         Ok(elsewhere)
+    }
+
+    /// Where traces go.
+    pub(super) async fn destination(&self) -> Result<Destination, Failure> {
+        let answer = self
+            .call(Api::GetTraceSegmentDestination, |capture| {
+                let call = self.xray.get_trace_segment_destination().customize().interceptor(capture);
+                async move { call.send().await.map(drop).map_err(Failure::from) }
+            })
+            .await?;
+        read(Api::GetTraceSegmentDestination, &answer)
     }
 
     /// Answers what a search finds; returns the ids of what it does not.

@@ -2,6 +2,7 @@
 
 mod folder;
 mod listing;
+mod look;
 mod places;
 mod server;
 mod traces;

@@ -34,6 +34,17 @@ pub struct SqsGrant {
     pub max_hold: Duration,
 }
 
+impl SqsGrant {
+    /// Where the bodies are that are too large: with the queue's role where the claim check names none.
+    pub fn payloads(&self) -> Option<S3Grant> {
+        let mut grant = self.claim_check.clone()?;
+        if grant.aws == Aws::default() {
+            grant.aws = self.aws.clone();
+        }
+        Some(grant)
+    }
+}
+
 const EXAMPLE: &str = "\"https://sqs.eu-west-1.amazonaws.com/111122223333/xray-inbox\"";
 /// Shows what an account id looks like.
 pub(super) const ACCOUNT: &str = "\"111122223333\"";

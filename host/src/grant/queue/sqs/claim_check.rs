@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use super::failure::Failure;
 use crate::grant::objects::{Store, StoreError};
 use crate::grant::queue::QueueError;
-use crate::pipeline::{Aws, ObjectsGrant, S3Grant, SqsGrant};
+use crate::pipeline::{ObjectsGrant, S3Grant, SqsGrant};
 
 /// Where the payloads of one grant are.
 pub(super) struct ClaimCheck {
@@ -56,12 +56,8 @@ struct Pointer {
 }
 
 impl ClaimCheck {
-    /// Opens the store, with the queue's role where the claim check names none.
-    pub(super) async fn open(claim_check: &S3Grant, queue: &SqsGrant) -> Result<ClaimCheck, QueueError> {
-        let mut grant = claim_check.clone();
-        if grant.aws == Aws::default() {
-            grant.aws = queue.aws.clone();
-        }
+    /// Opens the store of a queue's payloads.
+    pub(super) async fn open(grant: S3Grant, queue: &SqsGrant) -> Result<ClaimCheck, QueueError> {
         let (bucket, mut prefix) = (grant.bucket.clone(), grant.prefix.clone());
         if !prefix.is_empty() {
             prefix.push('/');
