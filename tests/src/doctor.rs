@@ -140,7 +140,7 @@ fn what_is_right() {
 
 #[test]
 fn what_is_wrong() {
-    let (world, bucket) = (World::new(), bucket());
+    let world = World::new();
     let fake = Fake::start(Manners::good(), None);
     fake.knows("AKIDEXAMPLE", OWN);
     fake.guards(OTHER, "");

@@ -66,10 +66,10 @@ fn draw(svg: &mut String, name: &str, node: &Node, color: &str, x: f64, y: f64, 
     let fitting = if full.len() <= letters { full.as_str() } else { full.rsplit("::").next().unwrap_or_default() };
     let label: String = if letters < 3 { String::new() } else { fitting.chars().take(letters).collect() };
     // Writing into memory does not fail.
-    let _ = write!(
+    let _ = writeln!(
         svg,
         "<g><title>{} {percent:.1} %</title><rect x=\"{x:.1}\" y=\"{y}\" width=\"{width:.1}\" height=\"{}\" fill=\"{color}\" \
-         stroke=\"#fff\" stroke-width=\".5\"/><text x=\"{:.1}\" y=\"{}\">{}</text></g>\n",
+         stroke=\"#fff\" stroke-width=\".5\"/><text x=\"{:.1}\" y=\"{}\">{}</text></g>",
         escaped(name),
         ROW - 1.0,
         x + 2.0,

@@ -92,11 +92,6 @@ impl Fake {
         self.shared.clock.skip(time);
     }
 
-    /// Another seed, or better manners.
-    pub fn behaves(&self, manners: Manners) {
-        *self.shared.manners.lock().expect("no server fails here") = manners;
-    }
-
     /// By account, region and API.
     pub fn calls(&self) -> BTreeMap<(String, String, String), Calls> {
         self.shared.calls.lock().expect("no server fails here").clone()

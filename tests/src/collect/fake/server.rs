@@ -21,7 +21,7 @@ use crate::servers::request::request;
 /// Everything that the endpoint knows.
 pub struct Shared {
     pub clock: Clock,
-    pub manners: Mutex<Manners>,
+    pub manners: Manners,
     pub store: Mutex<Store>,
     pub violations: Mutex<Vec<String>>,
     /// Access keys and their accounts.
@@ -114,7 +114,7 @@ impl Shared {
     pub fn new(manners: Manners, sts: Option<&str>) -> Shared {
         Shared {
             clock: Clock::start(),
-            manners: Mutex::new(manners),
+            manners,
             store: Mutex::default(),
             violations: Mutex::default(),
             accounts: Mutex::default(),
@@ -251,7 +251,7 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response
     };
     let input: Value = if body.is_empty() { json!({}) } else { serde_json::from_slice(&body).unwrap_or_default() };
     let now = shared.clock.now();
-    let manners = shared.manners.lock().expect("no server fails here").clone();
+    let manners = shared.manners.clone();
     let asked = {
         let mut counts = shared.counts.lock().expect("no server fails here");
         let nth = counts.nth(&format!("{api} {place:?} {input}"));
