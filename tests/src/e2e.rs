@@ -103,14 +103,14 @@ pub fn expected(archived: &[Archived]) -> (Documents, BTreeSet<(Vec<u8>, String)
 pub fn flattened(archived: &[Archived]) -> (Vec<Document>, BTreeSet<(Vec<u8>, String)>) {
     let (mut documents, mut rejections) = (Vec::new(), BTreeSet::new());
     for message in archived {
-        let sent_at: jiff::Timestamp = message.sent_at.as_deref().expect("a time").parse().expect("a time");
+        let sent_at = message.sent_at.as_deref().map(|time| time.parse::<jiff::Timestamp>().expect("a time"));
         let (made, rejected) = reference::reference(&Input {
             payload: &message.raw,
             account: message.account.as_deref(),
             region: message.region.as_deref(),
             account_verified: false,
             sender_account: None,
-            sent_at_ms: Some(sent_at.as_millisecond()),
+            sent_at_ms: sent_at.map(jiff::Timestamp::as_millisecond),
             payloads: Payloads::Truncated,
         });
         documents.extend(made.into_iter().map(|made| (made.id, made.version, Value::Object(made.body))));

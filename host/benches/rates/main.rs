@@ -1,21 +1,24 @@
 //! What `make bench` measures, as ratios within one run. Nothing here is a test: it prints a table, writes
 //! `target/bench.json`, and ends well whether or not the aims are met.
 //!
-//! - `report`: figures, aims, the table and the file. `clock`: CPU time. `corpus`: the messages. `component`: one stage
-//!   driven alone.
+//! - `report`: figures, aims, the table and the file. `clock`: CPU time. `host`: the host as a process. `corpus`: the
+//!   messages. `component`: one stage driven alone.
 //! - `transforms`: `flatten` and a lean transform in wasm against the same code native.
 //! - `crossing`: what it costs to give an event to a guest and to get it back.
 //! - `pipeline`: the whole pipeline against the sum of its parts, and with a slow archive batch.
 //! - `central`: the log account's pipeline, against an index that only answers and against a real one.
+//! - `collect`: executions of twenty accounts, and a million that wait.
 //! - `start`: from the start of the process to the first event.
 
 #![forbid(unsafe_code)]
 
 mod central;
 mod clock;
+mod collect;
 mod component;
 mod corpus;
 mod crossing;
+mod host;
 mod pipeline;
 mod report;
 mod start;
@@ -26,6 +29,12 @@ mod transforms;
 #[allow(dead_code, unused_imports)]
 #[path = "../../../tests/src/servers/mod.rs"]
 mod servers;
+
+/// X-Ray and Step Functions, as the tests have them.
+#[cfg(test)]
+#[allow(dead_code, unused_imports)]
+#[path = "../../../tests/src/collect/fake/mod.rs"]
+mod fake;
 
 /// What they ask of the tests.
 mod harness {
@@ -67,11 +76,12 @@ fn main() -> Result<()> {
 
 type Measure = fn(&Place, &Components, &mut Report) -> Result<()>;
 
-const MEASUREMENTS: [(&str, Measure); 5] = [
+const MEASUREMENTS: [(&str, Measure); 6] = [
     ("transforms", transforms::measure),
     ("crossing", crossing::measure),
     ("pipeline", pipeline::measure),
     ("central", central::measure),
+    ("collect", collect::measure),
     ("start", start::measure),
 ];
 

@@ -100,7 +100,7 @@ impl Parts {
 
     fn measure(components: &Components, corpus: &Corpus, home: &Path) -> Result<Parts> {
         let path = home.join("parts.queue");
-        fill(components, &path, corpus)?;
+        fill(components, &path, &corpus.messages)?;
         let grants = BTreeMap::from([("queue".to_owned(), Grant::Queue(queue_grant(&path)))]);
         let mut source = components.shipped("queue-source", json!({"stop_when_empty": true}), grants)?;
         let (queue, messages) = cpu(|| source.read_all())?;
@@ -148,7 +148,7 @@ impl<'a> Pipeline<'a> {
 
     /// Runs it on all messages; returns how many documents there are as well.
     fn run(&self, components: &Components, corpus: &Corpus) -> Result<(Used, usize)> {
-        fill(components, &self.home.join("inbox.queue"), corpus)?;
+        fill(components, &self.home.join("inbox.queue"), &corpus.messages)?;
         let used = self.start()?;
         let documents = count_lines(&self.home.join("documents"))?;
         for folder in ["archive", "documents"] {
@@ -184,10 +184,10 @@ impl<'a> Pipeline<'a> {
 }
 
 /// Puts all messages into the queue at this path.
-pub fn fill(components: &Components, path: &Path, corpus: &Corpus) -> Result<()> {
+pub fn fill(components: &Components, path: &Path, messages: &[Vec<u8>]) -> Result<()> {
     components.runtime().block_on(async {
         let queue = Queue::open(&queue_grant(path)).await?;
-        for messages in corpus.messages.chunks(1000) {
+        for messages in messages.chunks(1000) {
             let mut bodies = Vec::new();
             let mut entries = Vec::new();
             for message in messages {

@@ -44,7 +44,7 @@ pub fn measure(place: &Place, components: &Components, report: &mut Report) -> R
     let mut seconds = Vec::new();
     // The first one compiles and is not counted.
     for round in 0..=ROUNDS {
-        fill(components, &home.join("inbox.queue"), &samples)?;
+        fill(components, &home.join("inbox.queue"), &samples.messages)?;
         let begin = Instant::now();
         let mut child = Command::new(&place.rayline)
             .arg("run")

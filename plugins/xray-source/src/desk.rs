@@ -67,7 +67,9 @@ impl Desk {
             return None;
         }
         match tools.known.arrival(&unit.wanted(), clock::now()) {
-            Arrival::Served => Some(Outcome { handles: unit.handles, ..Outcome::default() }),
+            Arrival::Served(subject) => {
+                Some(Outcome { subject: Some(subject), handles: unit.handles, ..Outcome::default() })
+            }
             Arrival::Align(due_at) => Some(Outcome::put_off(unit, due_at)),
             Arrival::Work => {
                 self.units.push(unit);
@@ -215,22 +217,23 @@ impl Desk {
 
     fn finish(&mut self, tools: &mut Tools<'_>, outcomes: &mut Vec<Outcome>) {
         let now = clock::monotonic();
+        let mut unanswered = 0;
+        let mut reason = None;
         for unit in mem::take(&mut self.units) {
             let is_asked = !unit.is_unasked() && !matches!(unit.trace, Trace::Unresolved | Trace::Wanted(_));
             if is_asked {
                 outcomes.push(Outcome::decide(unit, tools));
             } else if now.saturating_sub(unit.moved_at) >= PATIENCE {
-                log::warn(
-                    "no answer: tried again later",
-                    &[
-                        ("subject", unit.subject().unwrap_or_default()),
-                        ("reason", unit.refused.as_deref().unwrap_or_default()),
-                    ],
-                );
+                unanswered += 1;
+                reason = reason.or_else(|| unit.refused.clone());
                 outcomes.push(Outcome::put_off(unit, clock::now() + PUT_BACK));
             } else {
                 self.units.push(unit);
             }
+        }
+        if unanswered > 0 {
+            let reason = reason.unwrap_or_default();
+            log::warn("no answer: tried again later", &[("items", &unanswered.to_string()), ("reason", &reason)]);
         }
     }
 }

@@ -48,7 +48,7 @@ impl Plan {
         let found_at = beside.attributes.sent_at.as_deref().and_then(nanoseconds).unwrap_or(now).min(now);
         let dead = |message, reason| {
             let event = Some(unreadable(message, reason));
-            Intake::Outcome(Outcome { event, next: Vec::new(), handles: vec![handle] })
+            Intake::Outcome(Outcome { event, handles: vec![handle], ..Outcome::default() })
         };
         if let Some(reason) = beside.attributes.unresolved {
             return dead(message, reason);
@@ -56,7 +56,7 @@ impl Plan {
         match Said::read(&message.body, beside.trace_header.as_deref(), self.payloads) {
             Said::Unreadable(reason) => dead(message, reason.to_owned()),
             Said::Pending(pending) if pending.due_at > now => {
-                Intake::Outcome(Outcome { event: None, next: vec![*pending], handles: vec![handle] })
+                Intake::Outcome(Outcome { next: vec![*pending], handles: vec![handle], ..Outcome::default() })
             }
             Said::Pending(pending) => Intake::Unit(Box::new(self.resume(*pending, message, handle))),
             Said::Notice(mut notice) => {
@@ -84,9 +84,9 @@ impl Plan {
                 let traces = notice.traces.into_iter().filter(|mention| mention.is_sampled);
                 let traces = traces.map(|mention| self.fresh(Vec::new(), Some(mention.id), found_at).at(place.clone()));
                 Intake::Outcome(Outcome {
-                    event: None,
                     next: executions.chain(traces).collect(),
                     handles: vec![handle],
+                    ..Outcome::default()
                 })
             }
         }

@@ -27,7 +27,7 @@ pub struct Known {
 struct Fetch {
     /// By the services' clock.
     at: u64,
-    /// Absent: it was the last.
+    /// In whole seconds, as on the queue. Absent: it was the last.
     due_at: Option<u64>,
 }
 
@@ -40,14 +40,16 @@ pub struct Wanted<'a> {
     pub since: u64,
     /// Whether it tells that something has begun: then no earlier fetch was the last.
     pub is_begin: bool,
+    /// Whether it is there because an earlier fetch was not the last.
+    pub is_continued: bool,
 }
 
 /// What to do about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Arrival {
-    /// A fetch since then has it all: nothing more.
-    Served,
-    /// It is fetched at that time anyway: wait for it.
+    /// What was fetched of this subject, or is soon, has it all: nothing more, once that is safe.
+    Served(Key),
+    /// Its trace is fetched at that time anyway: wait for it.
     Align(u64),
     Work,
 }
@@ -61,16 +63,21 @@ impl Known {
         let Some(subject) = self.subject(wanted) else { return Arrival::Work };
         let Some(fetch) = self.subjects.get(subject) else { return Arrival::Work };
         let covered = wanted.executions.iter().all(|arn| self.subject_of.get(self.execution(arn)) == Some(&subject));
-        if covered && fetch.at > wanted.since.saturating_add(SLACK) && !(wanted.is_begin && fetch.due_at.is_none()) {
-            return Arrival::Served;
-        }
-        match fetch.due_at {
-            Some(due_at) if due_at > now && due_at <= now + SOON => Arrival::Align(due_at),
-            _ => Arrival::Work,
+        let soon = fetch.due_at.filter(|due_at| (now + 1..=now + SOON).contains(due_at));
+        let is_new_enough = fetch.at > wanted.since.saturating_add(SLACK);
+        let is_served = match fetch.due_at {
+            Some(_) => is_new_enough || soon.is_some(),
+            None => wanted.is_continued || (is_new_enough && !wanted.is_begin),
+        };
+        match soon {
+            _ if covered && is_served => Arrival::Served(subject),
+            Some(due_at) => Arrival::Align(due_at),
+            None => Arrival::Work,
         }
     }
 
-    /// Remembers a fetch of a trace, or of an execution that has none, with all executions that it brought.
+    /// Remembers a fetch of a trace, or of an execution that has none, with all executions that it brought. Returns what
+    /// [`Known::forget`] is called with where what was fetched does not become safe.
     pub fn fetched<'a>(
         &mut self,
         place: &Place,
@@ -78,12 +85,19 @@ impl Known {
         executions: impl Iterator<Item = &'a str>,
         at: u64,
         due_at: Option<u64>,
-    ) {
+    ) -> Key {
         let subject = self.named(place, subject);
+        let due_at = due_at.map(|time| time / SECOND * SECOND);
         self.subjects.set(subject, Fetch { at, due_at });
         for arn in executions {
             self.subject_of.set(self.execution(arn), subject);
         }
+        subject
+    }
+
+    /// Nothing that asks for it is served by what was fetched.
+    pub fn forget(&mut self, subject: Key) {
+        self.subjects.remove(subject);
     }
 
     /// Whether the last fetch of this execution was after that time.
@@ -121,28 +135,47 @@ mod tests {
         known.fetched(&place, "open", ["a", "b"].into_iter(), second(100), Some(second(160)));
         known.fetched(&place, "later", ["c"].into_iter(), second(100), Some(second(9000)));
         known.fetched(&place, "last", ["d"].into_iter(), second(100), None);
-        for (trace_id, executions, since, is_begin, expected) in [
-            (Some("open"), vec![], 90, false, Served),
-            (Some("open"), vec!["a", "b"], 90, false, Served),
-            (Some("open"), vec!["a", "x"], 90, false, Align(second(160))),
-            (Some("open"), vec![], 99, false, Align(second(160))),
-            (None, vec!["b"], 90, false, Served),
-            (None, vec!["b"], 105, false, Align(second(160))),
-            (None, vec!["x"], 90, false, Work),
-            (None, vec!["c"], 105, false, Work),
-            (None, vec!["c"], 90, false, Served),
-            (None, vec!["d"], 90, false, Served),
-            (None, vec!["d"], 90, true, Work),
-            (None, vec!["d"], 105, false, Work),
-            (None, vec!["a"], 90, true, Served),
-            (Some("new"), vec![], 0, false, Work),
-            (None, vec![], 0, false, Work),
+        let [open, later, last] = ["open", "later", "last"].map(|subject| known.named(&place, subject));
+        for (trace_id, executions, since, is_begin, is_continued, expected) in [
+            (Some("open"), vec![], 90, false, false, Served(open)),
+            (Some("open"), vec!["a", "b"], 90, false, false, Served(open)),
+            (Some("open"), vec!["a", "x"], 90, false, false, Align(second(160))),
+            (Some("open"), vec![], 99, false, false, Served(open)),
+            (None, vec!["b"], 90, false, false, Served(open)),
+            (None, vec!["b"], 105, false, false, Served(open)),
+            (None, vec!["x"], 90, false, false, Work),
+            (None, vec!["c"], 105, false, false, Work),
+            (None, vec!["c"], 105, false, true, Work),
+            (None, vec!["c"], 90, false, false, Served(later)),
+            (None, vec!["d"], 90, false, false, Served(last)),
+            (None, vec!["d"], 90, true, false, Work),
+            (None, vec!["d"], 105, false, false, Work),
+            (None, vec!["d"], 105, false, true, Served(last)),
+            (Some("last"), vec!["d", "x"], 105, false, true, Work),
+            (None, vec!["a"], 90, true, false, Served(open)),
+            (Some("new"), vec![], 0, false, false, Work),
+            (None, vec![], 0, false, false, Work),
         ] {
             let since = second(since);
-            let text = format!("{trace_id:?} {executions:?} {since} {is_begin}");
-            let wanted = Wanted { place: Some(&place), trace_id, executions, since, is_begin };
+            let text = format!("{trace_id:?} {executions:?} {since} {is_begin} {is_continued}");
+            let wanted = Wanted { place: Some(&place), trace_id, executions, since, is_begin, is_continued };
             assert_eq!(known.arrival(&wanted, second(110)), expected, "{text}");
         }
+        // What is due now is not served by itself.
+        let wanted = |since| Wanted {
+            place: Some(&place),
+            trace_id: Some("open"),
+            executions: vec![],
+            since,
+            is_begin: false,
+            is_continued: true,
+        };
+        assert_eq!(known.arrival(&wanted(second(160)), second(160)), Work);
+        known.fetched(&place, "open", ["a"].into_iter(), second(161), Some(second(190) + 5));
+        assert_eq!(known.arrival(&wanted(second(190)), second(190) + 1), Work);
+        known.fetched(&place, "open", ["a"].into_iter(), second(191), None);
+        known.forget(open);
+        assert_eq!(known.arrival(&wanted(second(190)), second(192)), Work);
         assert!(known.is_settled("d", second(90)) && !known.is_settled("d", second(99)));
         assert!(!known.is_settled("a", second(90)) && !known.is_settled("x", 0));
     }

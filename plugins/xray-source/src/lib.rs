@@ -183,7 +183,12 @@ impl Source for XraySource {
             let Some(closing) = self.held.remove(ticket) else { continue };
             match outcome {
                 Settled::Done => self.settling.push(closing),
-                Settled::Released => released.extend(closing.handles),
+                Settled::Released => {
+                    if let Some(subject) = closing.subject {
+                        self.known.forget(subject);
+                    }
+                    released.extend(closing.handles);
+                }
             }
         }
         if !released.is_empty() {
@@ -209,7 +214,7 @@ impl XraySource {
             let now = clock::now();
             let next = self.arns.drain(..).map(|arn| self.plan.fresh(Vec::from([arn]), None, now));
             let next: Vec<Pending> = next.collect();
-            self.settling.push(Closing { next, handles: Vec::new() });
+            self.settling.push(Closing { next, ..Closing::default() });
             self.settling.flush()?;
         }
         let arns = arns_digest(&self.plan.arns);
@@ -222,7 +227,7 @@ impl XraySource {
         };
         let wait = max_wait.max(Duration::from_millis(50));
         let next = sweep.step(&mut self.places, &self.known, wait)?;
-        self.settling.push(Closing { next, handles: Vec::new() });
+        self.settling.push(Closing { next, ..Closing::default() });
         self.settling.flush()?;
         if self.settling.is_empty() && sweep.end() {
             self.checkpoint.sweep = sweep.watermark().clone();
@@ -267,7 +272,7 @@ impl XraySource {
                 Belongs::Yes => {}
                 Belongs::Unclear => {
                     let next = unit.to_pending(now + UNCLEAR).parts();
-                    return Some(Outcome { event: None, next, handles: unit.handles });
+                    return Some(Outcome { next, handles: unit.handles, ..Outcome::default() });
                 }
                 Belongs::No => {
                     let reason = format!(
@@ -276,7 +281,7 @@ impl XraySource {
                         place.account, place.region
                     );
                     let event = unreadable(unit.message, reason);
-                    return Some(Outcome { event: Some(event), next: Vec::new(), handles: unit.handles });
+                    return Some(Outcome { event: Some(event), handles: unit.handles, ..Outcome::default() });
                 }
             }
         }
@@ -285,13 +290,21 @@ impl XraySource {
     }
 
     fn accept(&mut self, outcomes: Vec<Outcome>) {
-        for Outcome { event, next, handles } in outcomes {
-            let closing = Closing { next, handles };
-            match event {
-                Some(event) => self.ready.push_back((event, closing)),
-                None => self.settling.push(closing),
+        for Outcome { event, next, handles, subject } in outcomes {
+            let closing = Closing { next, handles, subject };
+            match (event, self.under_way(&closing)) {
+                (Some(event), _) => self.ready.push_back((event, closing)),
+                (None, Some(other)) => other.handles.extend(closing.handles),
+                (None, None) => self.settling.push(closing),
             }
         }
+    }
+
+    /// What goes out and has what this asks for, but is not safe yet.
+    fn under_way(&mut self, closing: &Closing) -> Option<&mut Closing> {
+        let subject = closing.subject.filter(|_| closing.next.is_empty())?;
+        let ready = self.ready.iter_mut().map(|(_, closing)| closing);
+        ready.chain(self.held.values_mut()).find(|it| it.subject == Some(subject))
     }
 
     fn pass_on(&mut self, max_bytes: usize, out: &mut SourceOutput) {

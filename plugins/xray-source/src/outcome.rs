@@ -8,6 +8,7 @@ use crate::desk::Tools;
 use crate::intake::{Beside, Own};
 use crate::options::HandOver;
 use crate::pending::Pending;
+use crate::recent::Key;
 use crate::unit::{Message, Unit};
 use crate::verdict::{Decision, Verdict};
 
@@ -20,6 +21,8 @@ pub struct Outcome {
     pub next: Vec<Pending>,
     /// Deleted last.
     pub handles: Vec<u64>,
+    /// What was fetched, by this or another unit: where that does not become safe, nothing here is done.
+    pub subject: Option<Key>,
 }
 
 /// What goes out.
@@ -56,10 +59,10 @@ impl Outcome {
             Decision::Last(_) => None,
             Decision::Again { due_at } => Some(due_at),
         };
-        if let (Some(place), Some(subject)) = (&unit.place, unit.subject()) {
+        let subject = unit.place.as_ref().zip(unit.subject()).map(|(place, subject)| {
             let arns = unit.executions.keys().map(String::as_str);
-            tools.known.fetched(place, subject, arns, unit.collected_at(), due_at);
-        }
+            tools.known.fetched(place, subject, arns, unit.collected_at(), due_at)
+        });
         let event = verdict.map(|verdict| match (unit.to_raw(verdict), &unit.place) {
             (Some(body), Some(place)) => Event::Raw { place: place.clone(), collected_at: unit.collected_at(), body },
             _ => unreadable(unit.message.clone(), "no account of the binding has this trace".into()),
@@ -67,12 +70,12 @@ impl Outcome {
         unit.digest = Some(digest);
         unit.attempt += 1;
         let next = due_at.into_iter().flat_map(|due_at| unit.to_pending(due_at).parts()).collect();
-        Outcome { event, next, handles: unit.handles }
+        Outcome { event, next, handles: unit.handles, subject }
     }
 
     /// A unit's work waits on the queue until then.
     pub fn put_off(unit: Unit, due_at: u64) -> Outcome {
-        Outcome { event: None, next: unit.to_pending(due_at).parts(), handles: unit.handles }
+        Outcome { next: unit.to_pending(due_at).parts(), handles: unit.handles, ..Outcome::default() }
     }
 }
 

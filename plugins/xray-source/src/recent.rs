@@ -48,6 +48,12 @@ impl<V> Recent<V> {
         }
         before.map(|(_, value)| value)
     }
+
+    pub fn remove(&mut self, key: Key) {
+        if let Some((age, _)) = self.entries.remove(&key) {
+            self.by_age.remove(&age);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -63,7 +69,8 @@ mod tests {
         assert_eq!(recent.set(key(1), "c"), Some("a"));
         recent.set(key(3), "d");
         assert_eq!([1, 2, 3].map(|n| recent.get(key(n)).copied()), [Some("c"), None, Some("d")]);
-        assert_eq!(recent.by_age.len(), 2);
+        recent.remove(key(1));
+        assert_eq!((recent.get(key(1)), recent.entries.len(), recent.by_age.len()), (None, 1, 1));
         assert_ne!(Key::new(1, "x"), Key::new(2, "x"));
     }
 }

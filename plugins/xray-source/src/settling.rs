@@ -8,6 +8,7 @@ use rayline_sdk::{CapabilityError, Failure, clock, log};
 
 use crate::EVENTS;
 use crate::pending::{LONGEST_DELAY_SECS, Pending, SECOND};
+use crate::recent::Key;
 
 /// How many messages one call sends: the queue's host takes its time for each ten.
 const SEND: usize = 2000;
@@ -25,6 +26,8 @@ pub struct Settling {
 pub struct Closing {
     pub next: Vec<Pending>,
     pub handles: Vec<u64>,
+    /// What was fetched, and goes out before that.
+    pub subject: Option<Key>,
 }
 
 impl Settling {
@@ -127,7 +130,7 @@ impl Settling {
             }
             Err(error) => return Err(error.into()),
         }
-        self.push(Closing { next: Vec::new(), handles: again });
+        self.push(Closing { handles: again, ..Closing::default() });
         Ok(())
     }
 }

@@ -150,6 +150,7 @@ impl Unit {
             executions: self.executions.keys().map(String::as_str).collect(),
             since: self.since,
             is_begin: self.is_begin,
+            is_continued: self.attempt > 0,
         }
     }
 

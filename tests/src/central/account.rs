@@ -110,7 +110,7 @@ impl Account {
 
     /// Every document, with its version.
     pub fn documents(&self) -> Documents {
-        self.search("POST", &format!("{}-*/_refresh", self.prefix), json!({}));
+        self.search("POST", &format!("{}-*/_refresh", self.prefix), Value::Null);
         let query = json!({ "size": 5_000, "version": true, "sort": ["_doc"] });
         let mut page = self.search("POST", &format!("{}-*/_search?scroll=5m", self.prefix), query);
         let mut documents = Documents::new();

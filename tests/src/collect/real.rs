@@ -12,7 +12,8 @@ use crate::harness::workspace;
 #[test]
 fn recorded_traces_are_archived_as_x_ray_has_them() {
     let site = Site::new(Manners::default());
-    let traces: Vec<Trace> = recorded("samples").into_iter().chain(recorded("../shared/xray-data/traces")).collect();
+    let traces: Vec<Trace> =
+        recorded("samples/messages").into_iter().chain(recorded("../shared/xray-data/traces")).collect();
     assert!(traces.len() >= 20, "{} traces", traces.len());
     for trace in &traces {
         site.fake.put_trace(&site.place, trace.clone());

@@ -243,7 +243,7 @@ fn an_unusable_component() {
                 ·          ─────────────
              10 │ inputs = ["inbox"]
                 ╰────
-              help: build it without this import; the capabilities are `queue`, `objects`, `http`, `console`, `log`, `clock`
+              help: build it without this import; the capabilities are `queue`, `objects`, `http`, `xray`, `console`, `log`, `clock`
 
             pipelines/my.toml: 1 error
         "#]],

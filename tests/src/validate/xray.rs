@@ -56,17 +56,118 @@ fn every_form() {
 #[test]
 fn a_wrong_form() {
     let cases = [
-        ("3", Mend::Edit, expect![[""]]),
+        (
+            "3",
+            Mend::Edit,
+            expect![[r#"
+              × sources.inbox.grants.xray: found an integer, wanted a table, which may have `accounts`, or the address of a folder
+               ╭─[pipelines/my.toml:6:15]
+             5 │ plugin = "./traces.wasm"
+             6 │ grants.xray = 3
+               ·               ─
+             7 │ 
+               ╰────
+              help: write `{ accounts = [{ id = "111122223333", regions = ["eu-west-1"] }] }`
+
+            pipelines/my.toml: 1 error
+        "#]],
+        ),
         (
             r#""arn:aws:iam::111122223333:role/rayline""#,
             Mend::Replace(r#""arn:aws:iam::111122223333:role/rayline""#, "{}"),
-            expect![[""]],
+            expect![[r#"
+                  × sources.inbox.grants.xray: "arn:aws:iam::111122223333:role/rayline" is no address of recorded traces; this version supports `file:`, and a table with `accounts`
+                   ╭─[pipelines/my.toml:6:15]
+                 5 │ plugin = "./traces.wasm"
+                 6 │ grants.xray = "arn:aws:iam::111122223333:role/rayline"
+                   ·               ────────────────────────────────────────
+                 7 │ 
+                   ╰────
+                  help: write `{ accounts = [{ id = "111122223333", regions = ["eu-west-1"] }] }`
+
+                pipelines/my.toml: 1 error
+            "#]],
         ),
-        (r#""recorded""#, Mend::Edit, expect![[""]]),
-        ("{ account = [] }", Mend::Replace("account = []", ""), expect![[""]]),
-        ("{ accounts = [] }", Mend::Edit, expect![[""]]),
-        (r#"{ accounts = "111122223333" }"#, Mend::Edit, expect![[""]]),
-        (r#"{ accounts = ["111122223333"] }"#, Mend::Edit, expect![[""]]),
+        (
+            r#""recorded""#,
+            Mend::Edit,
+            expect![[r#"
+              × sources.inbox.grants.xray: "recorded" is no address of recorded traces; this version supports `file:`, and a table with `accounts`
+               ╭─[pipelines/my.toml:6:15]
+             5 │ plugin = "./traces.wasm"
+             6 │ grants.xray = "recorded"
+               ·               ──────────
+             7 │ 
+               ╰────
+              help: write `"file:recorded"`
+
+            pipelines/my.toml: 1 error
+        "#]],
+        ),
+        (
+            "{ account = [] }",
+            Mend::Replace("account = []", ""),
+            expect![[r#"
+              × sources.inbox.grants.xray.account: unknown key
+               ╭─[pipelines/my.toml:6:17]
+             5 │ plugin = "./traces.wasm"
+             6 │ grants.xray = { account = [] }
+               ·                 ───────
+             7 │ 
+               ╰────
+              help: write `accounts`
+
+            pipelines/my.toml: 1 error
+        "#]],
+        ),
+        (
+            "{ accounts = [] }",
+            Mend::Edit,
+            expect![[r#"
+              × sources.inbox.grants.xray.accounts: no account is named
+               ╭─[pipelines/my.toml:6:28]
+             5 │ plugin = "./traces.wasm"
+             6 │ grants.xray = { accounts = [] }
+               ·                            ──
+             7 │ 
+               ╰────
+              help: write `[{ id = "111122223333", regions = ["eu-west-1"] }]`
+
+            pipelines/my.toml: 1 error
+        "#]],
+        ),
+        (
+            r#"{ accounts = "111122223333" }"#,
+            Mend::Edit,
+            expect![[r#"
+              × sources.inbox.grants.xray.accounts: found a string, wanted a list of tables
+               ╭─[pipelines/my.toml:6:28]
+             5 │ plugin = "./traces.wasm"
+             6 │ grants.xray = { accounts = "111122223333" }
+               ·                            ──────────────
+             7 │ 
+               ╰────
+              help: write `[{ id = "111122223333", regions = ["eu-west-1"] }]`
+
+            pipelines/my.toml: 1 error
+        "#]],
+        ),
+        (
+            r#"{ accounts = ["111122223333"] }"#,
+            Mend::Edit,
+            expect![[r#"
+              × sources.inbox.grants.xray.accounts[0]: found a string, wanted a table
+               ╭─[pipelines/my.toml:6:29]
+             5 │ plugin = "./traces.wasm"
+             6 │ grants.xray = { accounts = ["111122223333"] }
+               ·                             ──────────────
+             7 │ 
+               ╰────
+              help: write `{ id = "111122223333" }`
+
+            pipelines/my.toml: 1 error
+        "#]],
+        ),
     ];
     check(cases.map(|(grant, mend, expected)| Case { file: granted(grant), mend, expected }));
 }
@@ -74,21 +175,118 @@ fn a_wrong_form() {
 #[test]
 fn wrong_accounts() {
     let cases = [
-        (r#"{ accounts = [{ id = "1111-2222-3333", regions = ["eu-west-1"] }] }"#, Mend::Edit, expect![[""]]),
-        ("{ accounts = [{ id = 111122223333 }] }", Mend::Edit, expect![[""]]),
-        (r#"{ accounts = [{ role_arn = "rayline" }] }"#, Mend::Edit, expect![[""]]),
+        (
+            r#"{ accounts = [{ id = "1111-2222-3333", regions = ["eu-west-1"] }] }"#,
+            Mend::Edit,
+            expect![[r#"
+              × sources.inbox.grants.xray.accounts[0].id: "1111-2222-3333" is no account id: it has 12 digits
+               ╭─[pipelines/my.toml:6:36]
+             5 │ plugin = "./traces.wasm"
+             6 │ grants.xray = { accounts = [{ id = "1111-2222-3333", regions = ["eu-west-1"] }] }
+               ·                                    ────────────────
+             7 │ 
+               ╰────
+              help: write `"111122223333"`
+
+            pipelines/my.toml: 1 error
+        "#]],
+        ),
+        (
+            "{ accounts = [{ id = 111122223333 }] }",
+            Mend::Edit,
+            expect![[r#"
+              × sources.inbox.grants.xray.accounts[0].id: found an integer, wanted a string
+               ╭─[pipelines/my.toml:6:36]
+             5 │ plugin = "./traces.wasm"
+             6 │ grants.xray = { accounts = [{ id = 111122223333 }] }
+               ·                                    ────────────
+             7 │ 
+               ╰────
+              help: write `"111122223333"`
+
+            pipelines/my.toml: 1 error
+        "#]],
+        ),
+        (
+            r#"{ accounts = [{ role_arn = "rayline" }] }"#,
+            Mend::Edit,
+            expect![[r#"
+              × sources.inbox.grants.xray.accounts[0].role_arn: "rayline" is no ARN of a role
+               ╭─[pipelines/my.toml:6:42]
+             5 │ plugin = "./traces.wasm"
+             6 │ grants.xray = { accounts = [{ role_arn = "rayline" }] }
+               ·                                          ─────────
+             7 │ 
+               ╰────
+              help: write `"arn:aws:iam::111122223333:role/rayline"`
+
+            pipelines/my.toml: 1 error
+        "#]],
+        ),
         (
             r#"{ accounts = [{ id = "444455556666", role_arn = "arn:aws:iam::444455556666:user/rayline" }] }"#,
             Mend::Edit,
-            expect![[""]],
+            expect![[r#"
+                  × sources.inbox.grants.xray.accounts[0].role_arn: "arn:aws:iam::444455556666:user/rayline" is no ARN of a role
+                   ╭─[pipelines/my.toml:6:63]
+                 5 │ plugin = "./traces.wasm"
+                 6 │ grants.xray = { accounts = [{ id = "444455556666", role_arn = "arn:aws:iam::444455556666:user/rayline" }] }
+                   ·                                                               ────────────────────────────────────────
+                 7 │ 
+                   ╰────
+                  help: write `"arn:aws:iam::444455556666:role/rayline"`
+
+                pipelines/my.toml: 1 error
+            "#]],
         ),
         (
             r#"{ accounts = [{ id = "444455556666", role_arn = "arn:aws:iam::111122223333:role/rayline" }] }"#,
             Mend::Edit,
-            expect![[""]],
+            expect![[r#"
+                  × sources.inbox.grants.xray.accounts[0].role_arn: "arn:aws:iam::111122223333:role/rayline" is a role of another account than `id` says
+                   ╭─[pipelines/my.toml:6:63]
+                 5 │ plugin = "./traces.wasm"
+                 6 │ grants.xray = { accounts = [{ id = "444455556666", role_arn = "arn:aws:iam::111122223333:role/rayline" }] }
+                   ·                                                               ────────────────────────────────────────
+                 7 │ 
+                   ╰────
+                  help: write `"arn:aws:iam::444455556666:role/rayline"`
+
+                pipelines/my.toml: 1 error
+            "#]],
         ),
-        (r#"{ accounts = [{ id = "444455556666", external_id = "acme" }] }"#, Mend::Edit, expect![[""]]),
-        (r#"{ accounts = [{ id = "444455556666", role = "x" }] }"#, Mend::Edit, expect![[""]]),
+        (
+            r#"{ accounts = [{ id = "444455556666", external_id = "acme" }] }"#,
+            Mend::Edit,
+            expect![[r#"
+              × sources.inbox.grants.xray.accounts[0].external_id: only where a role is assumed is there an `external_id`, and `role_arn` is not there
+               ╭─[pipelines/my.toml:6:52]
+             5 │ plugin = "./traces.wasm"
+             6 │ grants.xray = { accounts = [{ id = "444455556666", external_id = "acme" }] }
+               ·                                                    ───────────
+             7 │ 
+               ╰────
+              help: remove it
+
+            pipelines/my.toml: 1 error
+        "#]],
+        ),
+        (
+            r#"{ accounts = [{ id = "444455556666", role = "x" }] }"#,
+            Mend::Edit,
+            expect![[r#"
+              × sources.inbox.grants.xray.accounts[0].role: unknown key
+               ╭─[pipelines/my.toml:6:52]
+             5 │ plugin = "./traces.wasm"
+             6 │ grants.xray = { accounts = [{ id = "444455556666", role = "x" }] }
+               ·                                                    ────
+             7 │ 
+               ╰────
+              help: remove it; known here: `id`, `role_arn`, `external_id`, `regions`
+
+            pipelines/my.toml: 1 error
+        "#]],
+        ),
     ];
     check(cases.map(|(grant, mend, expected)| Case { file: granted(grant), mend, expected }));
 }
@@ -96,12 +294,53 @@ fn wrong_accounts() {
 #[test]
 fn wrong_regions() {
     let cases = [
-        (r#"{ accounts = [{ id = "111122223333", regions = [] }] }"#, Mend::Edit, expect![[""]]),
-        (r#"{ accounts = [{ id = "111122223333", regions = "eu-west-1" }] }"#, Mend::Edit, expect![[""]]),
         (
-            r#"{ accounts = [{ id = "111122223333", regions = ["EU-West-1", "frankfurt"] }] }"#,
+            r#"{ accounts = [{ id = "111122223333", regions = [] }] }"#,
             Mend::Edit,
-            expect![[""]],
+            expect![[r#"
+              × sources.inbox.grants.xray.accounts[0].regions: no region is named
+               ╭─[pipelines/my.toml:6:62]
+             5 │ plugin = "./traces.wasm"
+             6 │ grants.xray = { accounts = [{ id = "111122223333", regions = [] }] }
+               ·                                                              ──
+             7 │ 
+               ╰────
+              help: write `["eu-west-1"]`
+
+            pipelines/my.toml: 1 error
+        "#]],
+        ),
+        (
+            r#"{ accounts = [{ id = "111122223333", regions = "eu-west-1" }] }"#,
+            Mend::Edit,
+            expect![[r#"
+              × sources.inbox.grants.xray.accounts[0].regions: found a string, wanted a list of strings
+               ╭─[pipelines/my.toml:6:62]
+             5 │ plugin = "./traces.wasm"
+             6 │ grants.xray = { accounts = [{ id = "111122223333", regions = "eu-west-1" }] }
+               ·                                                              ───────────
+             7 │ 
+               ╰────
+              help: write `["eu-west-1"]`
+
+            pipelines/my.toml: 1 error
+        "#]],
+        ),
+        (
+            r#"{ accounts = [{ id = "111122223333", regions = ["EU-West-1"] }] }"#,
+            Mend::Edit,
+            expect![[r#"
+                  × sources.inbox.grants.xray.accounts[0].regions[0]: "EU-West-1" is no region
+                   ╭─[pipelines/my.toml:6:63]
+                 5 │ plugin = "./traces.wasm"
+                 6 │ grants.xray = { accounts = [{ id = "111122223333", regions = ["EU-West-1"] }] }
+                   ·                                                               ───────────
+                 7 │ 
+                   ╰────
+                  help: write `"eu-west-1"`
+
+                pipelines/my.toml: 1 error
+            "#]],
         ),
         (
             r#"{ accounts = [{ id = "111122223333", regions = ["eu-west-1", "eu-west-2", "eu-west-1"] }] }"#,
@@ -121,9 +360,54 @@ fn wrong_regions() {
 #[test]
 fn wrong_servers() {
     let cases = [
-        (r#"{ endpoint_urls = "https://xray.example.com" }"#, Mend::Edit, expect![[""]]),
-        (r#"{ endpoint_urls = { xray = "xray.example.com" } }"#, Mend::Edit, expect![[""]]),
-        (r#"{ endpoint_urls = { states = "https://states.example.com" } }"#, Mend::Edit, expect![[""]]),
+        (
+            r#"{ endpoint_urls = "https://xray.example.com" }"#,
+            Mend::Edit,
+            expect![[r#"
+              × sources.inbox.grants.xray.endpoint_urls: found a string, wanted a table
+               ╭─[pipelines/my.toml:6:33]
+             5 │ plugin = "./traces.wasm"
+             6 │ grants.xray = { endpoint_urls = "https://xray.example.com" }
+               ·                                 ──────────────────────────
+             7 │ 
+               ╰────
+              help: write `{ xray = "https://xray.example.com" }`
+
+            pipelines/my.toml: 1 error
+        "#]],
+        ),
+        (
+            r#"{ endpoint_urls = { xray = "xray.example.com" } }"#,
+            Mend::Edit,
+            expect![[r#"
+              × sources.inbox.grants.xray.endpoint_urls.xray: "xray.example.com" is no address of a server; it begins with `https://` or `http://`
+               ╭─[pipelines/my.toml:6:42]
+             5 │ plugin = "./traces.wasm"
+             6 │ grants.xray = { endpoint_urls = { xray = "xray.example.com" } }
+               ·                                          ──────────────────
+             7 │ 
+               ╰────
+              help: write `"https://xray.example.com"`
+
+            pipelines/my.toml: 1 error
+        "#]],
+        ),
+        (
+            r#"{ endpoint_urls = { states = "https://states.example.com" } }"#,
+            Mend::Edit,
+            expect![[r#"
+              × sources.inbox.grants.xray.endpoint_urls.states: unknown key
+               ╭─[pipelines/my.toml:6:35]
+             5 │ plugin = "./traces.wasm"
+             6 │ grants.xray = { endpoint_urls = { states = "https://states.example.com" } }
+               ·                                   ──────
+             7 │ 
+               ╰────
+              help: remove it; known here: `xray`, `sfn`, `sts`
+
+            pipelines/my.toml: 1 error
+        "#]],
+        ),
     ];
     check(cases.map(|(grant, mend, expected)| Case { file: granted(grant), mend, expected }));
 }

@@ -1,19 +1,16 @@
 //! Queue, bucket, index, and runs of the shipped pipeline on them.
 
-use std::fs;
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
-use std::thread::{self, sleep};
+use std::process::Command;
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 
 use super::fake::{Bucket, Messages, Queue};
 use crate::Place;
-use crate::clock::{cpu_of, follow};
 use crate::component::Components;
+use crate::host::{Host, Metrics, rayline};
 
 /// A log account.
 pub struct Account<'a> {
@@ -66,27 +63,17 @@ impl<'a> Account<'a> {
     /// The same; `started` gets the process once it works.
     pub fn run_with(&self, messages: &Messages, started: impl FnOnce(u32) -> Result<()>) -> Result<Run> {
         let queue = Queue::serve(self.components.runtime(), messages)?;
-        let log = self.home.join("log");
-        let mut command = self.rayline("run", &queue.url);
-        command.stdout(Stdio::null()).stderr(fs::File::create(&log)?);
-        let begin = Instant::now();
-        let child = command.spawn().with_context(|| format!("cannot run {}", self.place.rayline.display()))?;
-        let process = child.id();
-        let running = Running(process);
-        let ended = thread::spawn(move || follow(child, begin));
-        let said = || fs::read_to_string(&log).unwrap_or_default();
-
+        let host = Host::start(self.rayline("run", &queue.url), self.home.join("log"))?;
         let mut started = Some(started);
         let mut first: Option<(Instant, f64)> = None;
         let (mut before, mut moved) = (0, Instant::now());
         let (last, documents) = loop {
-            ensure!(!ended.is_finished(), "the host ended by itself:\n{}", said());
             sleep(ASK);
-            let now = (Instant::now(), cpu_of(process)?);
-            let Some(progress) = address(&said()).and_then(|address| Progress::ask(&address)) else { continue };
+            let now = (Instant::now(), host.cpu()?);
+            let Some(progress) = host.metrics().and_then(|metrics| Progress::read(&metrics)) else { continue };
             if progress.received > 0 && first.is_none() {
                 first = Some(now);
-                started.take().map_or(Ok(()), |started| started(process))?;
+                started.take().map_or(Ok(()), |started| started(host.process()))?;
             }
             if progress.is_complete(messages.len() as u64) {
                 break (now, progress.indexed);
@@ -95,17 +82,13 @@ impl<'a> Account<'a> {
                 (before, moved) = (progress.indexed, now.0);
             }
             if moved.elapsed() > STUCK {
-                bail!("the host is stuck at {} documents:\n{}", progress.indexed, said());
+                bail!("the host is stuck at {} documents:\n{}", progress.indexed, host.said());
             }
         };
         // It still holds the messages of the archive's last batch, and writes that now.
-        running.signal("TERM");
-        let Ok(used) = ended.join() else { bail!("the host was not followed to its end") };
-        let used = used?;
-        std::mem::forget(running);
-        ensure!(used.status.success(), "{}\n{}", used.status, said());
+        let used = host.end()?;
         ensure!(queue.deleted() == messages.len(), "{} messages deleted of {}", queue.deleted(), messages.len());
-        ensure!(self.bucket.dead_letters() == 0, "messages went to the dead letter:\n{}", said());
+        ensure!(self.bucket.dead_letters() == 0, "messages went to the dead letter");
         let (begin, cpu_before) = first.unwrap_or(last);
         let seconds = last.0.duration_since(begin).as_secs_f64();
         Ok(Run { documents, seconds, cpu_then: last.1 - cpu_before, cpu: used.cpu, peak: used.peak })
@@ -113,23 +96,13 @@ impl<'a> Account<'a> {
 
     /// A command of the host on the pipeline, with everything in its environment.
     fn rayline(&self, command: &str, queue: &str) -> Command {
-        let mut rayline = Command::new(&self.place.rayline);
+        let mut rayline = rayline(self.place, &self.home);
         rayline.arg(command);
         if command == "setup" {
             rayline.arg("elasticsearch");
         }
         rayline
             .arg(self.place.root.join("pipelines/central.toml"))
-            .current_dir(&self.home)
-            .stdin(Stdio::null())
-            .env_remove("RAYLINE_LOG")
-            .env_remove("RAYLINE_LOG_FORMAT")
-            .env("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
-            .env("AWS_SECRET_ACCESS_KEY", "secret")
-            .env("AWS_REGION", "eu-west-1")
-            .env("AWS_EC2_METADATA_DISABLED", "true")
-            .env("AWS_CONFIG_FILE", "/dev/null")
-            .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
             .env("AWS_ENDPOINT_URL_S3", &self.bucket.url)
             .env("RAYLINE_QUEUE", queue)
             .env("RAYLINE_BUCKET", "bench")
@@ -137,22 +110,6 @@ impl<'a> Account<'a> {
             .env("RAYLINE_DATA_DIR", self.home.join("data"))
             .env("RAYLINE_API_ADDRESS", "127.0.0.1:0");
         rayline
-    }
-}
-
-/// A host that is killed unless it is seen to its end.
-struct Running(u32);
-
-impl Running {
-    fn signal(&self, name: &str) {
-        // One that has ended gets none.
-        let _ = Command::new("kill").args(["-s", name, &self.0.to_string()]).stderr(Stdio::null()).status();
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.signal("KILL");
     }
 }
 
@@ -165,22 +122,13 @@ struct Progress {
 }
 
 impl Progress {
-    fn ask(address: &str) -> Option<Progress> {
-        let mut stream = TcpStream::connect(address).ok()?;
-        write!(stream, "GET /metrics HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n").ok()?;
-        let mut page = String::new();
-        stream.read_to_string(&mut page).ok()?;
-        let count = |name: &str, stage: &str| {
-            let stage = format!("component_id=\"{stage}\"");
-            let line = page.lines().find(|line| line.starts_with(name) && line.contains(&stage))?;
-            line.rsplit(' ').next()?.parse::<f64>().ok().map(|count| count as u64)
-        };
+    fn read(metrics: &Metrics) -> Option<Progress> {
         let [received, sent] = ["component_received_events_total{", "component_sent_events_total{"];
         Some(Progress {
-            received: count(received, "inbox")?,
-            flattened: count(received, "flatten")?,
-            documents: count(sent, "flatten")?,
-            indexed: count(sent, "index")?,
+            received: metrics.count(&[received, "\"inbox\""])?,
+            flattened: metrics.count(&[received, "\"flatten\""])?,
+            documents: metrics.count(&[sent, "\"flatten\""])?,
+            indexed: metrics.count(&[sent, "\"index\""])?,
         })
     }
 
@@ -188,10 +136,4 @@ impl Progress {
     fn is_complete(&self, messages: u64) -> bool {
         self.received >= messages && self.flattened >= messages && self.indexed == self.documents
     }
-}
-
-/// Where the host says that its api is.
-fn address(log: &str) -> Option<String> {
-    let (_, rest) = log.split_once("\"address\":\"")?;
-    Some(rest.split_once('"')?.0.to_owned())
 }

@@ -21,6 +21,8 @@ pub(in crate::grant) struct Failure {
 pub(in crate::grant) enum FailureKind {
     /// Too many calls.
     Throttled,
+    /// It was not made in the time that the stage waits: the budget of calls, or what had to come first, held it up.
+    Late,
     /// Timed out, unreachable, credentials that are just being renewed.
     Temporary,
     /// The credentials, or what they may do.
@@ -64,6 +66,7 @@ impl Failure {
         let temporary = |reason: &str, after_ms| Error::Temporary(Temporary { reason: reason.to_owned(), after_ms });
         match self.kind {
             FailureKind::Throttled => temporary("the account's calls are throttled", None),
+            FailureKind::Late => temporary(&self.reason, Some(0)),
             FailureKind::Temporary => temporary("the service failed; the host's log says why", None),
             FailureKind::Refused => {
                 temporary("the account cannot be asked; the host's log says why", Some(AFTER_REFUSAL_MS))

@@ -121,14 +121,14 @@ struct Bucket {
     at: Instant,
     /// When it was last throttled.
     cut: Option<Instant>,
+    /// Whether somebody had to wait since it was full: not always who is served next, since nobody waits for ever.
+    is_short: bool,
 }
 
 /// Leave for one call. Dropped without [`ended`](Turn::ended), nobody waited for its end.
 pub(super) struct Turn<'p> {
     pace: &'p Pace,
     at: Instant,
-    /// Whether it had to wait for the rate.
-    waited: bool,
     ended: bool,
     _room: Option<SemaphorePermit<'p>>,
 }
@@ -142,7 +142,7 @@ impl Pace {
             least: rate / 20.0,
             step: rate / 10.0,
             burst,
-            bucket: Mutex::new(Bucket { rate, tokens: burst, at: Instant::now(), cut: None }),
+            bucket: Mutex::new(Bucket { rate, tokens: burst, at: Instant::now(), cut: None, is_short: false }),
             line: tokio::sync::Mutex::new(()),
             room: Semaphore::new(AT_ONCE),
             in_flight: AtomicI64::new(0),
@@ -158,18 +158,14 @@ impl Pace {
     pub(super) async fn turn(&self) -> Turn<'_> {
         // Nobody closes it.
         let room = self.room.acquire().await.ok();
-        let mut waited = false;
         {
             let _first = self.line.lock().await;
-            loop {
-                let wait = self.take();
-                let Some(wait) = wait else { break };
-                waited = true;
+            while let Some(wait) = self.take() {
                 tokio::time::sleep(wait).await;
             }
         }
         self.in_flight.fetch_add(1, Ordering::Relaxed);
-        Turn { pace: self, at: Instant::now(), waited, ended: false, _room: room }
+        Turn { pace: self, at: Instant::now(), ended: false, _room: room }
     }
 
     pub(super) fn rate(&self) -> f64 {
@@ -191,10 +187,12 @@ impl Pace {
         let since = now.saturating_duration_since(bucket.at).as_secs_f64();
         bucket.tokens = (bucket.tokens + since * bucket.rate).min(self.burst);
         bucket.at = now;
+        bucket.is_short &= bucket.tokens < self.burst;
         if bucket.tokens >= 1.0 {
             bucket.tokens -= 1.0;
             return None;
         }
+        bucket.is_short = true;
         // A little more, so that rounding does not make it wait for nothing again.
         Some(Duration::from_secs_f64((1.0 - bucket.tokens) / bucket.rate) + Duration::from_millis(1))
     }
@@ -220,7 +218,7 @@ impl Turn<'_> {
             Some(FailureKind::NotFound) => ("not_found", true),
             Some(FailureKind::Invalid) => ("invalid", true),
             Some(FailureKind::Refused) => ("refused", false),
-            Some(FailureKind::Temporary) => ("failed", false),
+            Some(FailureKind::Temporary | FailureKind::Late) => ("failed", false),
             Some(FailureKind::Throttled) => ("throttled", false),
         };
         self.pace.count(outcome);
@@ -232,7 +230,7 @@ impl Turn<'_> {
                 bucket.cut = Some(Instant::now());
             }
             (bucket.tokens, bucket.at) = (bucket.tokens.min(0.0), Instant::now());
-        } else if was_taken && self.waited {
+        } else if was_taken && bucket.is_short {
             let more = if bucket.cut.is_none() { 0.5 } else { self.pace.step / bucket.rate };
             bucket.rate = (bucket.rate + more).min(self.pace.most);
         }
@@ -294,6 +292,23 @@ mod tests {
         let rate = f64::from(taken) / 240.0;
         assert!((14.0..=20.5).contains(&rate), "{rate} calls a second");
         assert!(f64::from(throttled) < 0.02 * f64::from(taken), "{throttled} of {taken} throttled");
+    }
+
+    /// As where each call of a stage has less time than the budget takes for one.
+    #[tokio::test(start_paused = true)]
+    async fn it_recovers_though_nobody_waits_until_it_is_his_turn() {
+        let pace = Pace::new(Api::BatchGetTraces);
+        for _ in 0..20 {
+            call(&pace, Some(FailureKind::Throttled)).await;
+        }
+        assert_eq!(pace.rate(), 0.25);
+        for _ in 0..60 {
+            let wait = tokio::time::timeout(Duration::from_secs(1), pace.turn());
+            if let Ok(turn) = wait.await {
+                turn.ended(None);
+            }
+        }
+        assert!(pace.rate() > 4.0, "{}", pace.rate());
     }
 
     #[tokio::test(start_paused = true)]

@@ -14,6 +14,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::Answer;
+use super::answers::pause;
 use super::call::read;
 use super::failure::{Failure, FailureKind};
 use super::pace::{AT_ONCE, Api};
@@ -104,7 +105,11 @@ impl Place {
             Ok(destination) => destination.is_elsewhere(),
             // Roles and servers from before Transaction Search. Without the right to ask, the traces are looked for where
             // they always were; the log says what was refused.
-            Err(failure) if !matches!(failure.kind, FailureKind::Temporary | FailureKind::Throttled) => false,
+            Err(failure)
+                if !matches!(failure.kind, FailureKind::Temporary | FailureKind::Throttled | FailureKind::Late) =>
+            {
+                false
+            }
             Err(failure) => return Err(failure),
         };
         *known = Some((Instant::now(), elsewhere));
@@ -230,7 +235,7 @@ impl Place {
                 Some("COMPLETE") => {}
                 None | Some("SCHEDULED" | "RUNNING") => {
                     let [.., longest] = LOOKS;
-                    tokio::time::sleep(looks.next().unwrap_or(longest)).await;
+                    pause(looks.next().unwrap_or(longest)).await?;
                     continue;
                 }
                 Some(status) => {

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::accounts::{Accounts, Items};
-use super::answers::Answers;
+use super::answers::{Answers, pause};
 use super::call::read;
 use super::failure::{Failure, FailureKind};
 use super::pace::{AT_ONCE, Api};
@@ -114,7 +114,9 @@ impl Place {
                 again.iter().for_each(|id| wanted.put(id, &Err(not_found(id))));
                 return;
             };
-            tokio::time::sleep(wait).await;
+            if let Err(failure) = pause(wait).await {
+                return wanted.fail(&again, &failure);
+            }
             batches.push(again);
         }
     }
