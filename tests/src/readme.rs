@@ -75,7 +75,7 @@ fn the_shipped_pipelines_do_what_they_say() {
         shipped().into_iter().partition(|name| of_every_account.contains(&name.as_str()));
     let (elsewhere, here): (Vec<_>, Vec<_>) =
         others.into_iter().partition(|name| of_the_log_account.contains(&name.as_str()));
-    assert_eq!(collecting, of_every_account, "run by `collect`");
+    assert_eq!(collecting, of_every_account, "run by `collect::shipped`");
     assert_eq!(elsewhere, of_the_log_account, "run by `central`");
     assert_eq!(here, ["demo-collect.toml", "demo-replay.toml", "demo.toml"], "run by `demo`");
 

@@ -43,7 +43,7 @@ impl Account {
         // One line more than what is shipped, where the cluster is not the test's own.
         let sink = "plugin = \"elasticsearch-sink\"\n";
         let own = format!("{sink}options.index_prefix = \"{prefix}\"\n");
-        for name in ["central", "replay", "replay-to-index"] {
+        for name in ["central", "replay", "replay-to-index", "collect", "direct"] {
             let text = fs::read_to_string(workspace(&format!("pipelines/{name}.toml"))).expect("a pipeline");
             let text = if prefix == "xray" { text } else { text.replace(sink, &own) };
             account.world.write(&format!("pipelines/{name}.toml"), text);

@@ -129,6 +129,21 @@ impl Search {
         self.request("GET", path, "")
     }
 
+    /// A new bearer token of a service account, such as `elastic/fleet-server`, once the server knows it. Keys of its API
+    /// cannot be made: the index that it keeps them in wants a module that the zip does not have.
+    pub fn service_token(&self, account: &str) -> String {
+        let mut program = command(&self.folder, self.engine, "elasticsearch-service-tokens");
+        let output = program.args(["create", account, "rayline"]).output().expect("a program");
+        let said = String::from_utf8_lossy(&output.stdout);
+        let (_, token) = said.trim_end().rsplit_once(" = ").unwrap_or_else(|| panic!("{output:?}"));
+        let knows = || {
+            let request = self.client.get(format!("{}/_security/_authenticate", self.url)).bearer_auth(token);
+            request::send(request).is_ok_and(|answer| answer.status == 200)
+        };
+        self.process.as_ref().expect("a server that runs").wait_until(knows);
+        token.to_owned()
+    }
+
     /// Halts it, as a server does that is out of memory or cut off: connections stand and nothing answers.
     pub fn pause(&mut self) {
         self.process.as_ref().expect("a server that runs").signal("STOP");

@@ -229,14 +229,14 @@ fn destination(store: &Store, place: &Place) -> Value {
     json!({ "Destination": if searches { "CloudWatchLogs" } else { "XRay" }, "Status": "ACTIVE" })
 }
 
-/// The one rule that every account has.
+/// The one rule that every account has. AWS's own has the priority 10,000, more than its model allows.
 fn sampling_rules(place: &Place) -> Value {
     json!({ "SamplingRuleRecords": [{
         "SamplingRule": {
             "RuleName": "Default",
             "RuleARN": format!("arn:aws:xray:{}:{}:sampling-rule/Default", place.region, place.account),
             "ResourceARN": "*",
-            "Priority": 10_000,
+            "Priority": 9_999,
             "FixedRate": 0.05,
             "ReservoirSize": 1,
             "ServiceName": "*",
