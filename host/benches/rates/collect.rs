@@ -247,8 +247,8 @@ impl Ended {
     fn event(&self) -> String {
         let mut detail = self.described();
         for date in ["startDate", "stopDate"] {
-            if let Some(seconds) = detail.get(date).and_then(Value::as_f64) {
-                detail[date] = json!((seconds * 1e3) as u64);
+            if let Some(seconds) = detail.get_mut(date) {
+                *seconds = json!((seconds.as_f64().unwrap_or_default() * 1e3) as u64);
             }
         }
         json!({ "source": "aws.states", "account": self.site.account, "region": REGION, "detail": detail }).to_string()
