@@ -7,7 +7,7 @@
 //! - `accounts`, `places`: the accounts of AWS, whose credentials these are, and each account's regions.
 //! - `call`, `failure`, `pace`: one call to AWS, why it failed, and how many there may be.
 //! - `executions`, `summaries`, `traces`, `retrieval`: the calls of each kind. `look`: those of `rayline doctor`.
-//! - `answers`: what was answered until now.
+//! - `flight`: work that outlives the call that asked for it. `answers`: what a call was answered until now.
 
 mod accounts;
 mod answers;
@@ -15,6 +15,7 @@ mod bound;
 mod call;
 mod executions;
 mod failure;
+mod flight;
 mod folder;
 pub(crate) mod look;
 mod pace;
@@ -48,14 +49,15 @@ impl State {
     }
 
     fn until(&self, max_wait_ms: u32) -> Until {
-        Until::new(Duration::from_millis(max_wait_ms.into()), self.wake.clone())
+        let wait = (max_wait_ms > 0).then(|| Duration::from_millis(max_wait_ms.into()));
+        Until::new(wait, self.wake.clone())
     }
 }
 
 impl xray::Host for State {
     async fn places(&mut self, binding: String) -> Listed<Place> {
         match self.xray(&binding) {
-            Ok(xray) => Ok(Ok(xray.places(Until::new(LONGEST_LOOK, self.wake.clone())).await)),
+            Ok(xray) => Ok(Ok(xray.places(Until::new(Some(LONGEST_LOOK), self.wake.clone())).await)),
             Err(error) => Ok(Err(error)),
         }
     }

@@ -1,9 +1,10 @@
 //! One account: every execution has a verdict, however the services behave and hosts end.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::collector::{OPTIONS, Site, XRAY_SOURCE, end, messages};
-use super::fake::{Manners, Place};
+use super::fake::{Machine, Manners, Place};
 use super::organisation::{Organisation, Story};
 
 /// All that events tell of.
@@ -51,6 +52,40 @@ fn however_rude_the_services_are_every_execution_has_a_verdict() {
     let sum = |count: fn(&super::fake::Calls) -> u64| calls.values().map(count).sum::<u64>();
     assert!(sum(|it| it.throttled) > 20 && sum(|it| it.failed) > 5, "{calls:#?}");
     assert_eq!(sum(|it| it.refused), 0, "a call that was wrong: {calls:#?}");
+}
+
+/// Slow: little is there within the second that a source waits.
+#[test]
+fn however_slow_the_services_are_every_execution_has_a_verdict() {
+    let slow = Manners {
+        latency: Duration::from_millis(400),
+        retrieval: Duration::from_secs(4),
+        unknown_unprocessed: 1.0,
+        // Three of state machines.
+        page: 2,
+        ..Manners::good()
+    };
+    for searches in [false, true] {
+        let site = Site::new(slow.clone());
+        let mut stories = vec![Story::Succeeds, Story::Lost, Story::Fails];
+        if searches {
+            site.fake.searches(&site.place.account, 0.0);
+        } else {
+            stories.push(Story::Express);
+        }
+        let organisation = with_every_event(Organisation::of(&site.place, &stories));
+        for name in ["one", "two", "three", "four"] {
+            let machine = Machine { name: name.to_owned(), kind: "STANDARD", traced: true, created: 1.0 };
+            site.fake.put_machine(&site.place, machine);
+        }
+        organisation.put(&site.fake);
+        let sweep = "sweep = { every_secs = 5, overlap_secs = 900, start = \"2d\", express = true }";
+        let mut host = site.start("one", XRAY_SOURCE, &format!("{OPTIONS}\n{sweep}"));
+        site.send(&organisation.events);
+        site.until_all_is_known(&mut host, &organisation);
+        host.until("a list of executions", |_| (site.fake.asked("ListExecutions") > 0).then_some(()));
+        end(host);
+    }
 }
 
 #[test]

@@ -4,12 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aws_config::SdkConfig;
+use futures::StreamExt;
 use futures::future::join_all;
+use futures::stream::FuturesUnordered;
 use tokio::sync::Semaphore;
 
+use super::Page;
 use super::answers::Answers;
 use super::bound::XrayError;
 use super::failure::{Failure, FailureKind};
+use super::flight::{Flights, Item};
 use super::pace::Level;
 use super::places::{Account, Place};
 use crate::grant::aws;
@@ -18,6 +22,7 @@ use crate::pipeline::AccountsGrant;
 /// Every account and region of a grant.
 pub struct Accounts {
     places: Vec<Arc<Place>>,
+    flights: Flights,
 }
 
 /// How many calls of a grant are under way at once: each may answer with some megabytes.
@@ -50,7 +55,7 @@ impl Accounts {
             let place = |region| Arc::new(Place::new(account.clone(), region, &config, &grant.endpoints, room.clone()));
             places.extend(regions.into_iter().map(place));
         }
-        Ok(Accounts { places })
+        Ok(Accounts { places, flights: Flights::default() })
     }
 
     pub(crate) fn places(&self) -> &[Arc<Place>] {
@@ -71,24 +76,20 @@ impl Accounts {
         join_all(looks).await;
     }
 
-    /// Does `work` with the items of each place, all places at once. The items of a place that is not the grant's, or whose
+    /// Answers the items of each place, all places at once. The items of a place that is not the grant's, or whose
     /// credentials do not work, are answered so.
-    pub(super) async fn at_places<T, I, F>(
-        &self,
-        items: impl IntoIterator<Item = (Where, (usize, I))>,
-        answers: &Answers<T>,
-        work: impl Fn(Arc<Place>, Items<I>) -> F,
-    ) where
-        F: Future<Output = ()>,
+    pub(super) async fn ask<T, I>(&self, items: impl IntoIterator<Item = (Where, (usize, I))>, answers: &Answers<T>)
+    where
+        T: From<Page>,
+        I: Item,
     {
         let mut groups: BTreeMap<Where, Items<I>> = BTreeMap::new();
         for (place, item) in items {
             groups.entry(place).or_default().push(item);
         }
-        let work = &work;
-        let works = groups.into_iter().map(|((account, region), items)| async move {
-            match self.find(&account, &region).await {
-                Ok(place) => work(place, items).await,
+        let works = groups.into_iter().map(|(at, items)| async move {
+            match self.find(&at).await {
+                Ok(place) => self.flights.ask(&place, &at, items, answers).await,
                 Err(failure) => {
                     for (index, _) in items {
                         answers.put(index, Err(failure.for_guest()));
@@ -99,15 +100,17 @@ impl Accounts {
         join_all(works).await;
     }
 
-    /// Who answers for this account in this region.
-    async fn find(&self, account: &str, region: &str) -> Result<Arc<Place>, Failure> {
+    /// Who answers for this account in this region. All that may are asked at once: one may be long in saying who it is.
+    async fn find(&self, (account, region): &Where) -> Result<Arc<Place>, Failure> {
+        let may_be = |place: &&Arc<Place>| {
+            place.region() == region && place.expects().is_none_or(|expected| expected == account)
+        };
+        let mut looks: FuturesUnordered<_> =
+            self.places.iter().filter(may_be).map(|place| async move { (place, place.account().await) }).collect();
         let mut unknown = None;
-        for place in self.places.iter().filter(|place| place.region() == region) {
-            if place.expects().is_some_and(|expected| expected != account) {
-                continue;
-            }
-            match place.account().await {
-                Ok(found) if found == account => return Ok(place.clone()),
+        while let Some((place, found)) = looks.next().await {
+            match found {
+                Ok(found) if found == *account => return Ok(place.clone()),
                 Ok(_) => {}
                 Err(failure) => unknown = Some(failure),
             }

@@ -1,23 +1,10 @@
 //! What was answered until now, so that what is late or breaks off costs only its own items.
 
-use std::pin::pin;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::watch;
-
-use super::Error;
-use super::failure::{Failure, FailureKind};
+use super::{Error, Temporary};
 use crate::stage::Waker;
-
-/// How long calls to AWS that are under way when the time is over are waited for. One that is dropped is made again, and
-/// where each took longer than a stage waits, nothing would ever be answered.
-const GRACE: Duration = Duration::from_secs(10);
-
-tokio::task_local! {
-    /// Turns true when the time of the stage's call is over.
-    static OVER: watch::Receiver<bool>;
-}
 
 /// One place for each item that was asked for.
 pub(super) struct Answers<T>(Mutex<Vec<Option<Result<T, Error>>>>);
@@ -35,57 +22,41 @@ impl<T> Answers<T> {
         }
     }
 
-    /// All of them. What is not answered is for another time.
+    /// All of them. What is not answered yet may be asked for again at once: it is in flight.
     pub(super) fn finish(self) -> Vec<Result<T, Error>> {
         let answers = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
-        answers.into_iter().map(|answer| answer.unwrap_or_else(|| Err(late().for_guest()))).collect()
+        let not_yet =
+            || Err(Error::Temporary(Temporary { reason: "there is no answer yet".to_owned(), after_ms: Some(0) }));
+        answers.into_iter().map(|answer| answer.unwrap_or_else(not_yet)).collect()
     }
 }
 
-/// How long a stage's call may go on.
+/// How long a stage's call may wait.
 pub(crate) struct Until {
-    wait: Duration,
+    /// As long as it takes where there is none.
+    wait: Option<Duration>,
     wake: Waker,
 }
 
 impl Until {
-    pub(crate) fn new(wait: Duration, wake: Waker) -> Until {
+    pub(crate) fn new(wait: Option<Duration>, wake: Waker) -> Until {
         Until { wait, wake }
     }
 
-    /// Works until the time is over and the calls to AWS are answered that were made by then, or until the stage is to end.
+    /// Waits for the answers until the time is over or the stage is to end.
     pub(super) async fn work(self, work: impl Future<Output = ()>) {
-        let (over, is_over) = watch::channel(false);
-        let mut work = pin!(OVER.scope(is_over, work));
+        let over = async {
+            match self.wait {
+                Some(wait) => tokio::time::sleep(wait).await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
-            () = &mut work => return,
-            () = tokio::time::sleep(self.wait) => {}
-            () = self.wake.ended() => return,
-        }
-        over.send_replace(true);
-        tokio::select! {
-            () = &mut work => {}
-            () = tokio::time::sleep(GRACE) => {}
+            // What is there already is handed out, however short the time is.
+            biased;
+            () = work => {}
             () = self.wake.ended() => {}
+            () = over => {}
         }
     }
-}
-
-/// Waits until the time of the stage's call is over; for ever where none waits.
-pub(super) async fn over() {
-    let Ok(mut over) = OVER.try_with(watch::Receiver::clone) else { return std::future::pending().await };
-    // Who would say so outlives all that waits for it.
-    let _ = over.wait_for(|over| *over).await;
-}
-
-/// Sleeps. Fails where the time of the stage's call is over before.
-pub(super) async fn pause(time: Duration) -> Result<(), Failure> {
-    tokio::select! {
-        () = over() => Err(late()),
-        () = tokio::time::sleep(time) => Ok(()),
-    }
-}
-
-pub(super) fn late() -> Failure {
-    Failure::new(FailureKind::Late, "there was no answer in time")
 }

@@ -9,7 +9,6 @@ use aws_sdk_xray::error::BoxError;
 use jiff::fmt::rfc2822;
 
 use super::Answer;
-use super::answers::{late, over, pause};
 use super::failure::{Failure, FailureKind};
 use super::pace::Api;
 use super::places::Place;
@@ -28,11 +27,7 @@ impl Place {
     {
         let (mut waits, mut throttled) = (AGAIN.into_iter(), 0);
         loop {
-            let turn = tokio::select! {
-                biased;
-                () = over() => return Err(late()),
-                turn = self.pace(api).turn() => turn,
-            };
+            let turn = self.pace(api).turn().await?;
             // Nobody closes it.
             let room = self.room.acquire().await.ok();
             let capture = Capture::default();
@@ -47,7 +42,7 @@ impl Place {
             match failure.kind {
                 FailureKind::Throttled if throttled < THROTTLED => throttled += 1,
                 FailureKind::Temporary if waits.len() > 0 => {
-                    pause(waits.next().unwrap_or_default()).await?;
+                    tokio::time::sleep(waits.next().unwrap_or_default()).await;
                 }
                 _ => {
                     self.log(api.name(), &failure);

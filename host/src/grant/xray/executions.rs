@@ -1,17 +1,18 @@
 //! Executions and state machines, as Step Functions answers.
 
 use std::borrow::Borrow;
+use std::sync::Arc;
 
-use aws_sdk_sfn::types::ExecutionStatus;
-use futures::{StreamExt, stream};
+use aws_sdk_sfn::types::{ExecutionStatus, IncludedData};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::accounts::{Accounts, Items, Where};
+use super::accounts::{Accounts, Where};
 use super::answers::Answers;
 use super::call::read;
 use super::failure::{Failure, FailureKind};
-use super::pace::{AT_ONCE, Api};
+use super::flight::{Item, Landing};
+use super::pace::Api;
 use super::places::Place;
 use super::{Answer, Error, ExecutionQuery, Page};
 
@@ -27,39 +28,29 @@ struct Listed<'j> {
     next_token: Option<String>,
 }
 
+/// An execution by its ARN.
+struct Execution(String);
+
+/// All state machines.
+struct Machines;
+
 impl Accounts {
     pub(super) async fn describe_executions(&self, executions: Vec<String>, answers: &Answers<Answer>) {
         let mut items = Vec::with_capacity(executions.len());
         for (index, arn) in executions.into_iter().enumerate() {
             match Arn::parse(&arn) {
                 Ok(parsed) if parsed.is_undescribed() => answers.put(index, Err(of_express())),
-                Ok(parsed) => items.push((parsed.place(), (index, arn))),
+                Ok(parsed) => items.push((parsed.place(), (index, Execution(arn)))),
                 Err(error) => answers.put(index, Err(error)),
             }
         }
-        self.at_places(items, answers, |place, items: Items<String>| async move {
-            let place = &place;
-            let calls: Vec<_> = items
-                .into_iter()
-                .map(|(index, arn)| async move {
-                    let described = place.describe_execution(&arn).await;
-                    answers.put(index, described.map_err(|failure| failure.for_guest()));
-                })
-                .collect();
-            stream::iter(calls).buffer_unordered(AT_ONCE).collect::<()>().await;
-        })
-        .await;
+        self.ask(items, answers).await;
     }
 
     pub(super) async fn state_machines(&self, places: Vec<super::Place>, answers: &Answers<Answer>) {
-        let items = places.into_iter().enumerate().map(|(index, place)| ((place.account, place.region), (index, ())));
-        self.at_places(items, answers, |place, items: Items<()>| async move {
-            let listed = place.state_machines().await;
-            for (index, ()) in items {
-                answers.put(index, listed.clone().map_err(|failure| failure.for_guest()));
-            }
-        })
-        .await;
+        let items = places.into_iter().enumerate();
+        let items = items.map(|(index, place)| ((place.account, place.region), (index, Machines)));
+        self.ask(items, answers).await;
     }
 
     pub(super) async fn executions(&self, queries: Vec<ExecutionQuery>, answers: &Answers<Page>) {
@@ -70,25 +61,67 @@ impl Accounts {
                 Err(error) => answers.put(index, Err(error)),
             }
         }
-        self.at_places(items, answers, |place, items: Items<ExecutionQuery>| async move {
-            let place = &place;
-            let calls: Vec<_> = items
-                .into_iter()
-                .map(|(index, query)| async move {
-                    let page = place.list_executions(&query).await;
-                    answers.put(index, page.map_err(|failure| failure.for_guest()));
-                })
-                .collect();
-            stream::iter(calls).buffer_unordered(AT_ONCE).collect::<()>().await;
-        })
-        .await;
+        self.ask(items, answers).await;
+    }
+}
+
+impl Item for Execution {
+    const API: Api = Api::DescribeExecution;
+
+    fn name(&self) -> String {
+        self.0.clone()
+    }
+
+    async fn fetch(place: Arc<Place>, items: Vec<(Execution, Landing)>) {
+        for (Execution(arn), landing) in items {
+            landing.land(place.describe_execution(&arn).await);
+        }
+    }
+}
+
+impl Item for Machines {
+    const API: Api = Api::ListStateMachines;
+
+    fn name(&self) -> String {
+        String::new()
+    }
+
+    async fn fetch(place: Arc<Place>, items: Vec<(Machines, Landing)>) {
+        for (Machines, landing) in items {
+            landing.land(place.state_machines().await);
+        }
+    }
+}
+
+impl Item for ExecutionQuery {
+    const API: Api = Api::ListExecutions;
+
+    fn name(&self) -> String {
+        format!("{} {} {:?}", self.state_machine, self.status, self.next)
+    }
+
+    async fn fetch(place: Arc<Place>, items: Vec<(ExecutionQuery, Landing)>) {
+        for (query, landing) in items {
+            landing.land(place.list_executions(&query).await);
+        }
     }
 }
 
 impl Place {
+    /// What is encrypted with a key that is not for us is left out; the rest is for everybody who may ask.
     async fn describe_execution(&self, arn: &str) -> Result<Answer, Failure> {
+        match self.describe(arn, None).await {
+            Err(failure) if failure.kind == FailureKind::Refused && failure.code.starts_with("Kms") => {
+                self.describe(arn, Some(IncludedData::MetadataOnly)).await
+            }
+            described => described,
+        }
+    }
+
+    async fn describe(&self, arn: &str, included: Option<IncludedData>) -> Result<Answer, Failure> {
         self.call(Api::DescribeExecution, |capture| {
-            let call = self.sfn.describe_execution().execution_arn(arn).customize().interceptor(capture);
+            let call = self.sfn.describe_execution().execution_arn(arn).set_included_data(included.clone());
+            let call = call.customize().interceptor(capture);
             async move { call.send().await.map(drop).map_err(Failure::from) }
         })
         .await

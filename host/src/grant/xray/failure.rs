@@ -1,6 +1,7 @@
 //! Why a call to AWS failed, and what that means.
 
 use std::fmt;
+use std::time::Duration;
 
 use aws_sdk_xray::config::http::HttpResponse;
 use aws_sdk_xray::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
@@ -21,9 +22,9 @@ pub(in crate::grant) struct Failure {
 pub(in crate::grant) enum FailureKind {
     /// Too many calls.
     Throttled,
-    /// It was not made in the time that the stage waits: the budget of calls, or what had to come first, held it up.
-    Late,
-    /// Timed out, unreachable, credentials that are just being renewed.
+    /// No connection, or no answer, in the time that there is for one.
+    Hanging,
+    /// Unreachable, broken off, credentials that are just being renewed.
     Temporary,
     /// The credentials, or what they may do.
     Refused,
@@ -52,6 +53,9 @@ const REFUSED: [&str; 9] = [
     "no providers in chain provided credentials",
 ];
 
+/// For how long an API of an account and region is left alone that hangs. What waits for one that hangs takes room from others.
+pub(super) const AFTER_HANGING: Duration = Duration::from_secs(20);
+
 /// How long to leave those alone that refuse, until somebody has seen to it.
 const AFTER_REFUSAL_MS: u32 = 60_000;
 
@@ -66,7 +70,10 @@ impl Failure {
         let temporary = |reason: &str, after_ms| Error::Temporary(Temporary { reason: reason.to_owned(), after_ms });
         match self.kind {
             FailureKind::Throttled => temporary("the account's calls are throttled", None),
-            FailureKind::Late => temporary(&self.reason, Some(0)),
+            FailureKind::Hanging => {
+                let after_ms = u32::try_from(AFTER_HANGING.as_millis()).ok();
+                temporary("the service does not answer; the host's log says why", after_ms)
+            }
             FailureKind::Temporary => temporary("the service failed; the host's log says why", None),
             FailureKind::Refused => {
                 temporary("the account cannot be asked; the host's log says why", Some(AFTER_REFUSAL_MS))
@@ -98,7 +105,16 @@ where
             None => {
                 let reason = DisplayErrorContext(&error).to_string();
                 let is_refused = REFUSED.iter().any(|word| reason.contains(word));
-                let kind = if is_refused { FailureKind::Refused } else { FailureKind::Temporary };
+                let is_hanging = match &error {
+                    SdkError::TimeoutError(_) => true,
+                    SdkError::DispatchFailure(failure) => failure.is_timeout(),
+                    _ => false,
+                };
+                let kind = match is_hanging {
+                    _ if is_refused => FailureKind::Refused,
+                    true => FailureKind::Hanging,
+                    false => FailureKind::Temporary,
+                };
                 Failure::new(kind, reason)
             }
         }

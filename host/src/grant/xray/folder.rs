@@ -18,7 +18,7 @@ use serde_json::{Map, Value, json};
 use super::accounts::Where;
 use super::bound::XrayError;
 use super::executions::{Arn, of_express};
-use super::traces::{not_found, time};
+use super::traces::{absent, time};
 use super::{Answer, Error, ExecutionQuery, Page, Place, SummaryQuery, Temporary, TraceQuery};
 
 /// A folder of recorded traces.
@@ -120,7 +120,7 @@ impl Folder {
                     && text(&file.value, "status") == Some(query.status.as_str())
             };
             let mut executions: Vec<&Value> = files.iter().filter(is_one).map(|file| &file.value).collect();
-            executions.sort_by(|a, b| number(b, "startDate").total_cmp(&number(a, "startDate")));
+            executions.sort_by(|a, b| moment(b).total_cmp(&moment(a)));
             let items = executions.into_iter().map(|execution| {
                 let fields = LISTED.iter().filter_map(|key| Some(((*key).to_owned(), execution.get(*key)?.clone())));
                 Value::Object(fields.collect())
@@ -159,7 +159,7 @@ impl Folder {
                 let index = traces(&file.value).iter().position(|trace| text(trace, "Id") == Some(&query.id))?;
                 Some(Answer { json: file.trace(index), date: file.date() })
             });
-            found.ok_or_else(|| not_found(&query.id))
+            found.ok_or_else(|| absent(&query.id).for_guest())
         };
         queries.iter().map(find).collect()
     }
@@ -325,8 +325,10 @@ fn text<'v>(value: &'v Value, key: &str) -> Option<&'v str> {
     value.get(key)?.as_str()
 }
 
-fn number(value: &Value, key: &str) -> f64 {
-    value.get(key).and_then(Value::as_f64).unwrap_or_default()
+/// What Step Functions sorts executions by: when one ended, or else when it last started.
+fn moment(execution: &Value) -> f64 {
+    let dates = ["stopDate", "redriveDate", "startDate"].iter();
+    dates.filter_map(|key| execution.get(*key)?.as_f64()).next().unwrap_or_default()
 }
 
 fn nanos(time: SystemTime) -> u64 {

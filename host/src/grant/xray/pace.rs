@@ -5,13 +5,13 @@
 //! a second's worth each second, then by a tenth of its beginning.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
-use super::failure::{Failure, FailureKind};
+use super::failure::{AFTER_HANGING, Failure, FailureKind};
 
 /// The calls of one API in one account and region.
 pub(super) struct Pace {
@@ -26,6 +26,10 @@ pub(super) struct Pace {
     /// Who waits for the bucket, in order.
     line: tokio::sync::Mutex<()>,
     room: Semaphore,
+    /// For what is asked for, in however many calls: see `flight`.
+    items: Arc<Semaphore>,
+    /// When it was last found hanging.
+    hanging: Mutex<Option<Instant>>,
     in_flight: AtomicI64,
     counts: [AtomicU64; OUTCOMES.len()],
 }
@@ -45,7 +49,7 @@ pub(super) enum Api {
     GetSamplingRules,
 }
 
-/// How calls end: `throttled` is AWS's, `dropped` when nobody waited any more.
+/// How calls end: `throttled` is AWS's, `dropped` when the grant ended first.
 pub const OUTCOMES: [&str; 7] = ["ok", "not_found", "invalid", "refused", "failed", "throttled", "dropped"];
 
 /// What a budget is at the moment: for metrics.
@@ -67,6 +71,9 @@ pub struct Level {
 
 /// How many calls of one API, account and region are under way at once.
 pub(super) const AT_ONCE: usize = 16;
+
+/// How many items that one API, account and region is asked for are in flight: about what a source works on at once.
+const ITEMS: usize = 256;
 
 /// What is left of a rate after a throttled call.
 const CUT: f64 = 0.6;
@@ -125,7 +132,7 @@ struct Bucket {
     is_short: bool,
 }
 
-/// Leave for one call. Dropped without [`ended`](Turn::ended), nobody waited for its end.
+/// Leave for one call. Dropped without [`ended`](Turn::ended), the grant ended before it.
 pub(super) struct Turn<'p> {
     pace: &'p Pace,
     at: Instant,
@@ -145,6 +152,8 @@ impl Pace {
             bucket: Mutex::new(Bucket { rate, tokens: burst, at: Instant::now(), cut: None, is_short: false }),
             line: tokio::sync::Mutex::new(()),
             room: Semaphore::new(AT_ONCE),
+            items: Arc::new(Semaphore::new(ITEMS)),
+            hanging: Mutex::default(),
             in_flight: AtomicI64::new(0),
             counts: Default::default(),
         }
@@ -154,18 +163,29 @@ impl Pace {
         self.api
     }
 
-    /// Waits for its turn.
-    pub(super) async fn turn(&self) -> Turn<'_> {
+    /// Waits for its turn. There is none at what hangs, but for one now and then that finds out whether it still does.
+    pub(super) async fn turn(&self) -> Result<Turn<'_>, Failure> {
         // Nobody closes it.
         let room = self.room.acquire().await.ok();
         {
             let _first = self.line.lock().await;
+            if let Some(since) = &mut *self.hanging() {
+                if since.elapsed() < AFTER_HANGING {
+                    let reason = "no answer came in time, and it is left alone for a while";
+                    return Err(Failure::new(FailureKind::Hanging, reason));
+                }
+                *since = Instant::now();
+            }
             while let Some(wait) = self.take() {
                 tokio::time::sleep(wait).await;
             }
         }
         self.in_flight.fetch_add(1, Ordering::Relaxed);
-        Turn { pace: self, at: Instant::now(), ended: false, _room: room }
+        Ok(Turn { pace: self, at: Instant::now(), ended: false, _room: room })
+    }
+
+    pub(super) fn items(&self) -> Arc<Semaphore> {
+        self.items.clone()
     }
 
     pub(super) fn rate(&self) -> f64 {
@@ -204,6 +224,10 @@ impl Pace {
         }
     }
 
+    fn hanging(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.hanging.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn bucket(&self) -> MutexGuard<'_, Bucket> {
         self.bucket.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -218,10 +242,12 @@ impl Turn<'_> {
             Some(FailureKind::NotFound) => ("not_found", true),
             Some(FailureKind::Invalid) => ("invalid", true),
             Some(FailureKind::Refused) => ("refused", false),
-            Some(FailureKind::Temporary | FailureKind::Late) => ("failed", false),
+            Some(FailureKind::Temporary | FailureKind::Hanging) => ("failed", false),
             Some(FailureKind::Throttled) => ("throttled", false),
         };
         self.pace.count(outcome);
+        let is_hanging = failure.is_some_and(|failure| failure.kind == FailureKind::Hanging);
+        *self.pace.hanging() = is_hanging.then(Instant::now);
         let bucket = &mut *self.pace.bucket();
         if outcome == "throttled" {
             // Calls that were under way when the rate was cut say nothing about the rate that is now.
@@ -251,7 +277,7 @@ mod tests {
     use super::*;
 
     async fn call(pace: &Pace, failure: Option<FailureKind>) {
-        let turn = pace.turn().await;
+        let turn = pace.turn().await.unwrap();
         turn.ended(failure.map(|kind| Failure::new(kind, "")).as_ref());
     }
 
@@ -277,7 +303,7 @@ mod tests {
         let start = Instant::now();
         let (mut taken, mut throttled) = (0, 0);
         while start.elapsed() < Duration::from_secs(300) {
-            let turn = pace.turn().await;
+            let turn = pace.turn().await.unwrap();
             tokens = (tokens + at.elapsed().as_secs_f64() * 20.0).min(20.0);
             at = Instant::now();
             let failure = (tokens < 1.0).then(|| Failure::new(FailureKind::Throttled, ""));
@@ -305,7 +331,7 @@ mod tests {
         for _ in 0..60 {
             let wait = tokio::time::timeout(Duration::from_secs(1), pace.turn());
             if let Ok(turn) = wait.await {
-                turn.ended(None);
+                turn.unwrap().ended(None);
             }
         }
         assert!(pace.rate() > 4.0, "{}", pace.rate());
@@ -314,7 +340,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn throttled_together_it_slows_down_once() {
         let pace = Pace::new(Api::BatchGetTraces);
-        let turns = [pace.turn().await, pace.turn().await, pace.turn().await];
+        let turns = [pace.turn().await.unwrap(), pace.turn().await.unwrap(), pace.turn().await.unwrap()];
         assert_eq!(pace.in_flight(), 3);
         tokio::time::sleep(Duration::from_millis(50)).await;
         for turn in turns {
@@ -325,6 +351,19 @@ mod tests {
         call(&pace, Some(FailureKind::Throttled)).await;
         assert!(start.elapsed() > Duration::from_millis(300), "no burst after that");
         assert!(pace.rate() < 2.0, "{}", pace.rate());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_hangs_is_left_alone_and_then_tried_by_one() {
+        let pace = Pace::new(Api::BatchGetTraces);
+        call(&pace, Some(FailureKind::Hanging)).await;
+        assert_eq!(pace.turn().await.err().map(|failure| failure.kind), Some(FailureKind::Hanging));
+        tokio::time::sleep(AFTER_HANGING).await;
+        let first = pace.turn().await.unwrap();
+        assert!(pace.turn().await.is_err(), "the others wait for what becomes of the first");
+        first.ended(None);
+        call(&pace, None).await;
+        assert_eq!(pace.counts(), [2, 0, 0, 0, 1, 0, 0]);
     }
 
     #[tokio::test(start_paused = true)]
@@ -340,7 +379,7 @@ mod tests {
         let start = Instant::now();
         call(&pace, None).await;
         assert!(start.elapsed() < Duration::from_millis(600), "{:?}", start.elapsed());
-        drop(pace.turn().await);
+        drop(pace.turn().await.unwrap());
         assert_eq!((pace.counts(), pace.in_flight()), ([6, 0, 0, 0, 0, 0, 1], 0));
     }
 }

@@ -9,11 +9,10 @@ use aws_config::{Region, SdkConfig};
 use aws_sdk_xray::config::retry::RetryConfig;
 use aws_sdk_xray::config::timeout::TimeoutConfig;
 use aws_types::origin::Origin;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use super::failure::{Failure, FailureKind};
 use super::pace::{Api, Level, Pace};
-use super::retrieval::Retrievals;
 use super::summaries::LONGEST_WINDOW;
 use crate::grant::aws;
 use crate::pipeline::{self, Aws, Endpoints};
@@ -23,10 +22,14 @@ pub(super) struct Account {
     /// What the grant says whose they are.
     expected: Option<String>,
     sts: aws_sdk_sts::Client,
-    /// What AWS says; kept for good. Why it does not; kept for a while.
-    asked: tokio::sync::Mutex<Option<(Instant, Failure)>>,
+    /// What AWS says is kept for good.
     known: OnceLock<String>,
+    /// The question that was asked last, and why there was no answer: that is kept for a while.
+    asked: Mutex<Option<watch::Receiver<Option<Identified>>>>,
 }
+
+/// Whose credentials are, and when that was known.
+type Identified = (Instant, Result<String, Failure>);
 
 /// One account in one region.
 pub struct Place {
@@ -39,7 +42,8 @@ pub struct Place {
     paces: [Pace; Api::ALL.len()],
     /// The longest window that X-Ray took for summaries, in seconds.
     pub(super) window: AtomicU64,
-    pub(super) retrievals: Retrievals,
+    /// When it was last asked whether traces go to CloudWatch Logs, and the answer.
+    pub(super) elsewhere: tokio::sync::Mutex<Option<(Instant, bool)>>,
     /// When what was last logged, by API and code.
     logged: Mutex<BTreeMap<(&'static str, String), Instant>>,
 }
@@ -80,50 +84,48 @@ impl Account {
         let opened = Account {
             expected: account.id.clone(),
             sts: aws_sdk_sts::Client::from_conf(sts.build()),
-            asked: tokio::sync::Mutex::new(None),
             known: OnceLock::new(),
+            asked: Mutex::default(),
         };
         (with_role(shared.clone()), Arc::new(opened))
     }
 
-    /// Whose the credentials are.
+    /// Whose the credentials are. The question goes on when nobody waits for the answer: it may take longer than a stage waits.
     async fn id(&self) -> Result<String, Failure> {
         if let Some(known) = self.known.get() {
             return Ok(known.clone());
         }
-        let mut asked = self.asked.lock().await;
-        if let Some(known) = self.known.get() {
-            return Ok(known.clone());
+        let mut asked = self.ask();
+        let found = match asked.wait_for(Option::is_some).await.ok().as_deref() {
+            Some(Some((_, found))) => found.clone(),
+            _ => Err(Failure::new(FailureKind::Temporary, "the question whose the credentials are broke off")),
+        };
+        found.map(|found| self.known.get_or_init(|| found).clone())
+    }
+
+    /// Asks, unless that goes on or failed just now.
+    fn ask(&self) -> watch::Receiver<Option<Identified>> {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_good = |asked: &&watch::Receiver<Option<Identified>>| match &*asked.borrow() {
+            Some((at, found)) => found.is_ok() || at.elapsed() < LEFT_ALONE,
+            None => asked.has_changed().is_ok(),
+        };
+        if let Some(asked) = asked.as_ref().filter(is_good) {
+            return asked.clone();
         }
-        if let Some((at, failure)) = &*asked
-            && at.elapsed() < LEFT_ALONE
-        {
-            return Err(failure.clone());
-        }
-        let identity = self.sts.get_caller_identity().send().await.map_err(Failure::from);
-        let found = identity.and_then(|identity| match (identity.account, &self.expected) {
-            (Some(found), Some(expected)) if found != *expected => Err(Failure::new(
-                FailureKind::Refused,
-                format!("the credentials are of the account {found}, and the grant's `id` says {expected}"),
-            )),
-            (Some(found), _) => Ok(found),
-            (None, _) => Err(Failure::new(FailureKind::Temporary, "STS does not say whose the credentials are")),
-        });
-        match found {
-            Ok(found) => Ok(self.known.get_or_init(|| found).clone()),
-            Err(failure) => {
-                let who = self.expected.as_deref().unwrap_or("at hand");
-                let remedy = match failure.kind {
-                    FailureKind::Refused => {
-                        "; see the account's `role_arn`, `external_id`, and the role's trust policy"
-                    }
-                    _ => "",
-                };
-                tracing::error!("the credentials of the account {who} cannot be used: {failure}{remedy}");
-                *asked = Some((Instant::now(), failure.clone()));
-                Err(failure)
+        let (sender, receiver) = watch::channel(None);
+        let (sts, expected) = (self.sts.clone(), self.expected.clone());
+        tokio::spawn(async move {
+            tokio::select! {
+                // The grant is no more.
+                () = sender.closed() => {}
+                found = identify(&sts, expected.as_deref()) => {
+                    sender.send_replace(Some((Instant::now(), found)));
+                }
             }
-        }
+        });
+        *asked = Some(receiver.clone());
+        receiver
     }
 }
 
@@ -157,7 +159,7 @@ impl Place {
             room,
             paces: Api::ALL.map(Pace::new),
             window: AtomicU64::new(LONGEST_WINDOW),
-            retrievals: Retrievals::default(),
+            elsewhere: tokio::sync::Mutex::default(),
             logged: Mutex::default(),
         }
     }
@@ -237,6 +239,28 @@ impl Place {
             _ => tracing::warn!(account, region, "{api} failed: {failure}"),
         }
     }
+}
+
+/// Asks STS whose the credentials are.
+async fn identify(sts: &aws_sdk_sts::Client, expected: Option<&str>) -> Result<String, Failure> {
+    let identity = sts.get_caller_identity().send().await.map_err(Failure::from);
+    let found = identity.and_then(|identity| match (identity.account, expected) {
+        (Some(found), Some(expected)) if found != expected => Err(Failure::new(
+            FailureKind::Refused,
+            format!("the credentials are of the account {found}, and the grant's `id` says {expected}"),
+        )),
+        (Some(found), _) => Ok(found),
+        (None, _) => Err(Failure::new(FailureKind::Temporary, "STS does not say whose the credentials are")),
+    });
+    if let Err(failure) = &found {
+        let who = expected.unwrap_or("at hand");
+        let remedy = match failure.kind {
+            FailureKind::Refused => "; see the account's `role_arn`, `external_id`, and the role's trust policy",
+            _ => "",
+        };
+        tracing::error!("the credentials of the account {who} cannot be used: {failure}{remedy}");
+    }
+    found
 }
 
 fn timeouts() -> TimeoutConfig {

@@ -1,52 +1,27 @@
 //! Traces where Transaction Search is on: X-Ray does not find them by their ids, a search in CloudWatch Logs does.
 //!
-//! A search takes from seconds to minutes, longer than a guest may wait. So a search that nobody waits for any more goes on
-//! at AWS, and who asks again for one of its traces waits for it instead of beginning another.
+//! A search takes from seconds to minutes, longer than a stage waits.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use aws_sdk_xray::primitives::DateTime;
 use aws_sdk_xray::types::TraceFormatType;
-use futures::{StreamExt, stream};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::Answer;
-use super::answers::pause;
 use super::call::read;
 use super::failure::{Failure, FailureKind};
-use super::pace::{AT_ONCE, Api};
+use super::pace::Api;
 use super::places::Place;
-use super::traces::{Wanted, joined, time};
-
-/// What is known of a place's Transaction Search.
-#[derive(Default)]
-pub(super) struct Retrievals {
-    /// When it was last asked whether traces go to CloudWatch Logs, and the answer.
-    destination: tokio::sync::Mutex<Option<(Instant, bool)>>,
-    running: Mutex<Vec<Arc<Retrieval>>>,
-}
-
-/// A search that was begun.
-struct Retrieval {
-    ids: BTreeSet<String>,
-    token: String,
-    begun: Instant,
-}
-
-/// One with those of its ids that are asked for.
-type Search = (Arc<Retrieval>, Vec<String>);
+use super::traces::{Wanted, fail, joined, time};
 
 /// `StartTraceRetrieval` takes so many ids.
-const IDS: usize = 100;
+pub(super) const IDS: usize = 100;
 
 /// How long an answer about the destination is believed.
 const REFRESH: Duration = Duration::from_secs(3600);
-
-/// How long AWS searches at most, less what makes sure.
-const LONGEST_SEARCH: Duration = Duration::from_secs(3300);
 
 /// Waits between looks whether a search is done; the last for all further ones.
 const LOOKS: [Duration; 4] =
@@ -95,7 +70,7 @@ struct Retrieved {
 impl Place {
     /// Whether Transaction Search is on.
     pub(super) async fn keeps_elsewhere(&self) -> Result<bool, Failure> {
-        let mut known = self.retrievals.destination.lock().await;
+        let mut known = self.elsewhere.lock().await;
         if let Some((at, elsewhere)) = *known
             && at.elapsed() < REFRESH
         {
@@ -106,7 +81,7 @@ impl Place {
             // Roles and servers from before Transaction Search. Without the right to ask, the traces are looked for where
             // they always were; the log says what was refused.
             Err(failure)
-                if !matches!(failure.kind, FailureKind::Temporary | FailureKind::Throttled | FailureKind::Late) =>
+                if !matches!(failure.kind, FailureKind::Temporary | FailureKind::Throttled | FailureKind::Hanging) =>
             {
                 false
             }
@@ -127,38 +102,32 @@ impl Place {
         read(Api::GetTraceSegmentDestination, &answer)
     }
 
-    /// Answers what a search finds; returns the ids of what it does not.
-    pub(super) async fn retrieve(&self, ids: Vec<String>, wanted: &Wanted<'_>) -> Vec<String> {
-        let (mut searches, new) = self.running(ids);
-        // By time, so that each search is of a short time.
-        let mut new: Vec<(u64, String)> = new.into_iter().filter_map(|id| Some((time(&id)?, id))).collect();
-        new.sort_unstable();
-        let starts: Vec<_> = new.chunks(IDS).map(|ids| self.start(ids, wanted)).collect();
-        let started: Vec<_> = stream::iter(starts).buffer_unordered(AT_ONCE).collect().await;
-        searches.extend(started.into_iter().flatten());
-        let results: Vec<_> = searches.into_iter().map(|(search, ids)| self.results(search, ids, wanted)).collect();
-        let missing: Vec<Vec<String>> = stream::iter(results).buffer_unordered(AT_ONCE).collect().await;
-        missing.into_iter().flatten().collect()
-    }
-
-    /// The searches that go on for some of these ids, with these, and the other ids.
-    fn running(&self, ids: Vec<String>) -> (Vec<Search>, Vec<String>) {
-        let mut running = self.retrievals.running();
-        running.retain(|search| search.begun.elapsed() < LONGEST_SEARCH);
-        let (mut searches, mut left) = (Vec::new(), ids);
-        for search in &*running {
-            let (of_it, others) = left.into_iter().partition(|id| search.ids.contains(id));
-            left = others;
-            let of_it: Vec<String> = of_it;
-            if !of_it.is_empty() {
-                searches.push((search.clone(), of_it));
+    /// Answers what a search finds; returns what it does not.
+    pub(super) async fn retrieve(&self, mut wanted: Wanted) -> Wanted {
+        match self.search(wanted.keys().cloned().collect()).await {
+            Ok(found) => {
+                for (id, answer) in found {
+                    if let Some(landing) = wanted.remove(&id) {
+                        landing.land(Ok(answer));
+                    }
+                }
+                wanted
+            }
+            Err(failure) => {
+                fail(wanted.into_values(), &self.not_theirs(failure));
+                Wanted::new()
             }
         }
-        (searches, left)
     }
 
-    async fn start(&self, ids: &[(u64, String)], wanted: &Wanted<'_>) -> Option<Search> {
-        let (times, ids): (Vec<u64>, Vec<String>) = ids.iter().cloned().unzip();
+    async fn search(&self, ids: Vec<String>) -> Result<BTreeMap<String, Answer>, Failure> {
+        let token = self.start(ids).await?;
+        self.found(&token).await
+    }
+
+    /// Begins a search; returns its token.
+    async fn start(&self, ids: Vec<String>) -> Result<String, Failure> {
+        let times: Vec<u64> = ids.iter().filter_map(|id| time(id)).collect();
         let (from, to) = span(&times, now());
         let answer = self
             .call(Api::StartTraceRetrieval, |capture| {
@@ -172,47 +141,10 @@ impl Place {
                     .interceptor(capture);
                 async move { call.send().await.map(drop).map_err(Failure::from) }
             })
-            .await;
-        let token = answer.and_then(|answer| {
-            let started: Started = read(Api::StartTraceRetrieval, &answer)?;
-            let reason = "StartTraceRetrieval gave no token";
-            started.retrieval_token.ok_or_else(|| Failure::new(FailureKind::Temporary, reason))
-        });
-        match token.map_err(|failure| self.not_theirs(failure)) {
-            Ok(token) => {
-                let begun = Instant::now();
-                let search = Arc::new(Retrieval { ids: ids.iter().cloned().collect(), token, begun });
-                self.retrievals.running().push(search.clone());
-                Some((search, ids))
-            }
-            Err(failure) => {
-                wanted.fail(&ids, &failure);
-                None
-            }
-        }
-    }
-
-    /// Waits for a search and answers what it found; returns the ids of what it did not find.
-    async fn results(&self, search: Arc<Retrieval>, ids: Vec<String>, wanted: &Wanted<'_>) -> Vec<String> {
-        let found = self.found(&search).await;
-        // Whatever became of it, there is nothing more to wait for.
-        self.retrievals.running().retain(|running| !Arc::ptr_eq(running, &search));
-        match found.map_err(|failure| self.not_theirs(failure)) {
-            Ok(mut found) => {
-                let mut missing = Vec::new();
-                for id in ids {
-                    match found.remove(&id) {
-                        Some(answer) => wanted.put(&id, &Ok(answer)),
-                        None => missing.push(id),
-                    }
-                }
-                missing
-            }
-            Err(failure) => {
-                wanted.fail(&ids, &failure);
-                Vec::new()
-            }
-        }
+            .await?;
+        let started: Started = read(Api::StartTraceRetrieval, &answer)?;
+        let no_token = || Failure::new(FailureKind::Temporary, "StartTraceRetrieval gave no token");
+        started.retrieval_token.ok_or_else(no_token)
     }
 
     /// A search that is refused is not the fault of the traces it is for: they are there another time.
@@ -224,18 +156,18 @@ impl Place {
         failure
     }
 
-    async fn found(&self, search: &Retrieval) -> Result<BTreeMap<String, Answer>, Failure> {
+    async fn found(&self, token: &str) -> Result<BTreeMap<String, Answer>, Failure> {
         let mut looks = LOOKS.into_iter();
         let mut found: BTreeMap<String, Answer> = BTreeMap::new();
         let mut next = None;
         loop {
-            let answer = self.list_retrieved_traces(&search.token, next.clone()).await?;
+            let answer = self.list_retrieved_traces(token, next.clone()).await?;
             let retrieved: Retrieved = read(Api::ListRetrievedTraces, &answer)?;
             match retrieved.retrieval_status.as_deref() {
                 Some("COMPLETE") => {}
                 None | Some("SCHEDULED" | "RUNNING") => {
                     let [.., longest] = LOOKS;
-                    pause(looks.next().unwrap_or(longest)).await?;
+                    tokio::time::sleep(looks.next().unwrap_or(longest)).await;
                     continue;
                 }
                 Some(status) => {
@@ -268,12 +200,6 @@ impl Place {
             async move { call.send().await.map(drop).map_err(Failure::from) }
         })
         .await
-    }
-}
-
-impl Retrievals {
-    fn running(&self) -> MutexGuard<'_, Vec<Arc<Retrieval>>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -3,20 +3,21 @@
 //! X-Ray does not say how long a window may be: six hours are what its console links to. A longer query is answered from
 //! its end to its beginning, and a window that X-Ray refuses is halved.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use aws_sdk_xray::primitives::DateTime;
 use aws_sdk_xray::types::TimeRangeType;
-use futures::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::accounts::{Accounts, Items};
+use super::accounts::Accounts;
 use super::answers::Answers;
 use super::call::read;
 use super::executions::array;
 use super::failure::{Failure, FailureKind};
-use super::pace::{AT_ONCE, Api};
+use super::flight::{Item, Landing};
+use super::pace::Api;
 use super::places::Place;
 use super::{Page, SummaryQuery};
 
@@ -49,18 +50,21 @@ impl Accounts {
         let items = queries.into_iter().enumerate();
         let items =
             items.map(|(index, query)| ((query.place.account.clone(), query.place.region.clone()), (index, query)));
-        self.at_places(items, answers, |place, items: Items<SummaryQuery>| async move {
-            let place = &place;
-            let calls: Vec<_> = items
-                .into_iter()
-                .map(|(index, query)| async move {
-                    let page = place.trace_summaries(&query).await;
-                    answers.put(index, page.map_err(|failure| failure.for_guest()));
-                })
-                .collect();
-            stream::iter(calls).buffer_unordered(AT_ONCE).collect::<()>().await;
-        })
-        .await;
+        self.ask(items, answers).await;
+    }
+}
+
+impl Item for SummaryQuery {
+    const API: Api = Api::GetTraceSummaries;
+
+    fn name(&self) -> String {
+        format!("{} {} {:?} {:?}", self.after, self.before, self.filter, self.next)
+    }
+
+    async fn fetch(place: Arc<Place>, items: Vec<(SummaryQuery, Landing)>) {
+        for (query, landing) in items {
+            landing.land(place.trace_summaries(&query).await);
+        }
     }
 }
 

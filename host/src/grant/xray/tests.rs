@@ -1,5 +1,6 @@
 //! The capability against a server that the tests play, and against a folder.
 
+mod flight;
 mod folder;
 mod listing;
 mod look;
@@ -62,7 +63,11 @@ fn place(account: &str, region: &str) -> Place {
 
 /// Time enough.
 fn long() -> Until {
-    Until::new(Duration::from_secs(60), Waker::default())
+    within(Duration::from_secs(60))
+}
+
+fn within(wait: Duration) -> Until {
+    Until::new(Some(wait), Waker::default())
 }
 
 fn error(status: u16, code: &str) -> Reply {

@@ -1,6 +1,7 @@
 //! Traces by their ids, as X-Ray answers.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{StreamExt, stream};
@@ -8,12 +9,14 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::accounts::{Accounts, Items};
-use super::answers::{Answers, pause};
+use super::accounts::Accounts;
+use super::answers::Answers;
 use super::call::read;
 use super::failure::{Failure, FailureKind};
+use super::flight::{Item, Landing};
 use super::pace::{AT_ONCE, Api};
 use super::places::Place;
+use super::retrieval::IDS;
 use super::{Answer, Error, TraceQuery};
 
 /// How many ids `BatchGetTraces` takes; that is in no model. An id may be among them once.
@@ -25,98 +28,83 @@ const UNPROCESSED: [Duration; 3] = [Duration::from_millis(300), Duration::from_s
 /// X-Ray's pages of five traces. More are an error of its.
 const PAGES: usize = 1000;
 
-/// The traces that are asked for at one place: where the answer of each goes.
-pub(super) struct Wanted<'a> {
-    indices: BTreeMap<String, Vec<usize>>,
-    answers: &'a Answers<Answer>,
-}
+/// Traces that there is no verdict of yet, by their ids.
+pub(super) type Wanted = BTreeMap<String, Landing>;
 
-impl<'a> Wanted<'a> {
-    /// Answers those at once that are no ids.
-    fn new(items: Items<String>, answers: &'a Answers<Answer>) -> Wanted<'a> {
-        let mut indices: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-        for (index, id) in items {
+/// A trace by its id.
+struct Trace(String);
+
+impl Accounts {
+    pub(super) async fn traces(&self, traces: Vec<TraceQuery>, answers: &Answers<Answer>) {
+        let mut items = Vec::with_capacity(traces.len());
+        for (index, TraceQuery { place, id }) in traces.into_iter().enumerate() {
             if time(&id).is_some() {
-                indices.entry(id).or_default().push(index);
+                items.push(((place.account, place.region), (index, Trace(id))));
             } else {
                 answers.put(index, Err(Error::Permanent(format!("{id:?} is no id of a trace"))));
             }
         }
-        Wanted { indices, answers }
-    }
-
-    /// All of them, once each.
-    pub(super) fn ids(&self) -> Vec<String> {
-        self.indices.keys().cloned().collect()
-    }
-
-    pub(super) fn put(&self, id: &str, answer: &Result<Answer, Error>) {
-        for index in self.indices.get(id).into_iter().flatten() {
-            self.answers.put(*index, answer.clone());
-        }
-    }
-
-    pub(super) fn fail<'i>(&self, ids: impl IntoIterator<Item = &'i String>, failure: &Failure) {
-        for id in ids {
-            self.put(id, &Err(failure.for_guest()));
-        }
+        self.ask(items, answers).await;
     }
 }
 
-impl Accounts {
-    pub(super) async fn traces(&self, traces: Vec<TraceQuery>, answers: &Answers<Answer>) {
-        let items = traces.into_iter().enumerate();
-        let items = items.map(|(index, query)| ((query.place.account, query.place.region), (index, query.id)));
-        self.at_places(items, answers, |place, items: Items<String>| async move {
-            place.traces(&Wanted::new(items, answers)).await;
-        })
-        .await;
+impl Item for Trace {
+    const API: Api = Api::BatchGetTraces;
+
+    /// As many as one search is for.
+    const TOGETHER: usize = IDS;
+
+    fn name(&self) -> String {
+        self.0.clone()
+    }
+
+    async fn fetch(place: Arc<Place>, items: Vec<(Trace, Landing)>) {
+        place.traces(items.into_iter().map(|(Trace(id), landing)| (id, landing)).collect()).await;
     }
 }
 
 impl Place {
-    async fn traces(&self, wanted: &Wanted<'_>) {
-        let ids = wanted.ids();
-        if ids.is_empty() {
-            return;
-        }
-        let ids = match self.keeps_elsewhere().await {
+    async fn traces(&self, wanted: Wanted) {
+        let mut left = match self.keeps_elsewhere().await {
             // Older traces, and the share that is indexed, are where they always were.
-            Ok(true) => self.retrieve(ids, wanted).await,
-            Ok(false) => ids,
-            Err(failure) => return wanted.fail(&ids, &failure),
+            Ok(true) => self.retrieve(wanted).await,
+            Ok(false) => wanted,
+            Err(failure) => return fail(wanted.into_values(), &failure),
         };
-        let fives: Vec<_> = ids.chunks(FIVE).map(|five| self.five(five.to_vec(), wanted)).collect();
+        let mut fives = Vec::new();
+        while !left.is_empty() {
+            let sixth = left.keys().nth(FIVE).cloned();
+            let rest = sixth.map(|id| left.split_off(&id)).unwrap_or_default();
+            fives.push(self.five(std::mem::replace(&mut left, rest)));
+        }
         stream::iter(fives).buffer_unordered(AT_ONCE).collect::<()>().await;
     }
 
     /// Fetches at most five.
-    async fn five(&self, ids: Vec<String>, wanted: &Wanted<'_>) {
+    async fn five(&self, mut wanted: Wanted) {
         let mut waits = UNPROCESSED.into_iter();
         // Several where they are asked for one by one.
-        let mut batches = vec![ids];
+        let mut batches: Vec<Vec<String>> = vec![wanted.keys().cloned().collect()];
         loop {
             let mut again = Vec::new();
             while let Some(batch) = batches.pop() {
                 match self.batch(&batch).await {
-                    Ok(got) => again.extend(got.hand_over(&batch, wanted)),
+                    Ok(got) => again.extend(got.hand_over(&batch, &mut wanted)),
                     // One of them may be why.
                     Err(failure) if failure.kind == FailureKind::Invalid && batch.len() > 1 => {
                         batches.extend(batch.into_iter().map(|id| vec![id]));
                     }
-                    Err(failure) => wanted.fail(&batch, &failure),
+                    Err(failure) => fail(batch.iter().filter_map(|id| wanted.remove(id)), &failure),
                 }
             }
             if again.is_empty() {
                 return;
             }
             let Some(wait) = waits.next() else {
-                again.iter().for_each(|id| wanted.put(id, &Err(not_found(id))));
+                wanted.into_iter().for_each(|(id, landing)| fail([landing], &absent(&id)));
                 return;
             };
-            if let Err(failure) = pause(wait).await {
-                return wanted.fail(&again, &failure);
-            }
+            tokio::time::sleep(wait).await;
             batches.push(again);
         }
     }
@@ -191,13 +179,14 @@ impl Got {
     }
 
     /// Answers what is there, and what is not; returns what X-Ray did not process.
-    fn hand_over(mut self, ids: &[String], wanted: &Wanted<'_>) -> Vec<String> {
+    fn hand_over(mut self, ids: &[String], wanted: &mut Wanted) -> Vec<String> {
         let mut again = Vec::new();
         for id in ids {
-            match self.traces.remove(id) {
-                Some(answer) => wanted.put(id, &Ok(answer)),
-                None if self.unprocessed.contains(id) => again.push(id.clone()),
-                None => wanted.put(id, &Err(not_found(id))),
+            let found = self.traces.remove(id);
+            if found.is_none() && self.unprocessed.contains(id) {
+                again.push(id.clone());
+            } else if let Some(landing) = wanted.remove(id) {
+                landing.land(found.ok_or_else(|| absent(id)));
             }
         }
         again
@@ -222,8 +211,12 @@ pub(super) fn joined(first: &str, second: &str) -> String {
     Value::Object(first).to_string()
 }
 
-pub(super) fn not_found(id: &str) -> Error {
-    Error::NotFound(format!("there is no trace {id}, or not yet"))
+pub(super) fn fail(landings: impl IntoIterator<Item = Landing>, failure: &Failure) {
+    landings.into_iter().for_each(|landing| landing.land(Err::<Answer, _>(failure.clone())));
+}
+
+pub(super) fn absent(id: &str) -> Failure {
+    Failure::new(FailureKind::NotFound, format!("there is no trace {id}, or not yet"))
 }
 
 /// The time in a trace's id, in seconds: `1-TIME-…`. `None` where it is no id.
@@ -252,33 +245,17 @@ mod tests {
     }
 
     #[test]
-    fn each_id_has_a_verdict_wherever_it_was_asked_for() {
-        let ids = [0, 1, 2, 3].map(|n| format!("{ID}{n}"));
-        let answers = Answers::new(6);
-        let [a, b, c, d] = ids.clone();
-        let asked = [a.clone(), b, a.clone(), c, d, "junk".to_owned()];
-        let wanted = Wanted::new(asked.into_iter().enumerate().collect(), &answers);
-        assert_eq!(wanted.ids(), ids, "no duplicate, no junk");
+    fn what_a_call_brought_over_two_pages() {
+        let [a, b, c] = [0, 1, 2].map(|n| format!("{ID}{n}"));
         let mut got = Got::default();
-        let first =
-            format!(r#"{{"Traces":[{{"Id":"{a}","New":1.50,"Segments":[]}}],"UnprocessedTraceIds":["{}"]}}"#, ids[1]);
+        let first = format!(r#"{{"Traces":[{{"Id":"{a}","New":1.50,"Segments":[]}}],"UnprocessedTraceIds":["{b}"]}}"#);
         assert_eq!(got.add(&answer(&first, 1)).unwrap(), None);
-        let second = format!(r#"{{"Traces":[{{"Id":"{}","Segments":null}}],"NextToken":"t"}}"#, ids[2]);
+        let second = format!(r#"{{"Traces":[{{"Id":"{c}","Segments":null}}],"NextToken":"t"}}"#);
         assert_eq!(got.add(&answer(&second, 2)).unwrap().as_deref(), Some("t"));
-        assert_eq!(got.hand_over(&ids, &wanted), [ids[1].clone()]);
-        let shown: Vec<String> = answers
-            .finish()
-            .into_iter()
-            .map(|answer| match answer {
-                Ok(answer) => format!("{} {}", answer.date, answer.json),
-                Err(Error::NotFound(_)) => "not found".to_owned(),
-                Err(Error::Permanent(_)) => "no id".to_owned(),
-                Err(_) => "open".to_owned(),
-            })
-            .collect();
+        let shown: Vec<String> = got.traces.values().map(|answer| format!("{} {}", answer.date, answer.json)).collect();
         let raw = format!(r#"1 {{"Id":"{a}","New":1.50,"Segments":[]}}"#);
-        let other = format!(r#"2 {{"Id":"{}","Segments":null}}"#, ids[2]);
-        assert_eq!(shown, [raw.as_str(), "open", raw.as_str(), other.as_str(), "not found", "no id"]);
+        assert_eq!(shown, [raw, format!(r#"2 {{"Id":"{c}","Segments":null}}"#)], "as they came");
+        assert_eq!(got.hand_over(&[a, b.clone(), c, format!("{ID}3")], &mut Wanted::new()), [b]);
     }
 
     #[test]

@@ -114,13 +114,14 @@ impl Store {
         state(self.places.get(place)?.executions.get(arn)?, now)
     }
 
-    /// Every execution of a state machine, the latest first.
+    /// Every execution of a state machine, the latest first: by when it ended, or else when it last started.
     pub fn executions(&self, place: &Place, machine: &str, now: Duration) -> Vec<&Value> {
         let Some(contents) = self.places.get(place) else { return Vec::new() };
         let seen = contents.executions.values().filter_map(|execution| state(execution, now));
         let mut seen: Vec<&Value> = seen.filter(|state| state["stateMachineArn"] == machine).collect();
         seen.sort_by(|a, b| {
-            let key = |state: &Value| state["startDate"].as_f64().expect("a date");
+            let dates = ["stopDate", "redriveDate", "startDate"];
+            let key = |state: &Value| dates.iter().find_map(|date| state[*date].as_f64()).expect("a date");
             key(b).total_cmp(&key(a)).then_with(|| b["executionArn"].as_str().cmp(&a["executionArn"].as_str()))
         });
         seen

@@ -20,14 +20,15 @@ fn recorded() -> (tempfile::TempDir, Folder) {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, value.to_string()).unwrap();
     };
-    let execution = |name: &str, start: f64| {
+    let execution = |name: &str, start: f64, stop: f64| {
         json!({
             "executionArn": format!("arn:aws:states:eu-west-1:111122223333:execution:orders:{name}"),
-            "stateMachineArn": MACHINE, "name": name, "status": "SUCCEEDED", "startDate": start, "input": "{}",
+            "stateMachineArn": MACHINE, "name": name, "status": "SUCCEEDED", "startDate": start, "stopDate": stop,
+            "input": "{}",
         })
     };
-    write("executions/a.json", execution("a", 1.5));
-    write("executions/b.json", execution("b", 2.5));
+    write("executions/a.json", execution("a", 1.5, 3.5));
+    write("executions/b.json", execution("b", 1.25, 9.5));
     let trace = |id: &str, document: Value| json!({"Id": id, "Duration": 1.5, "Segments": [{"Id": "s", "Document": document.to_string()}]});
     let early = trace(EARLY, json!({"name": "orders", "error": true, "in_progress": true}));
     let late = trace(LATE, json!({"name": "pay \"now\""}));
@@ -78,7 +79,7 @@ fn everything_of_a_folder() {
         |status: &str| ExecutionQuery { state_machine: MACHINE.to_owned(), status: status.to_owned(), next: None };
     let pages = folder.executions(&[query("SUCCEEDED"), query("FAILED")]);
     let page = parsed(&pages[0].as_ref().unwrap().json);
-    assert_eq!((page[0]["name"].clone(), page[1]["name"].clone()), (json!("b"), json!("a")), "latest first");
+    assert_eq!((page[0]["name"].clone(), page[1]["name"].clone()), (json!("b"), json!("a")), "what ended last first");
     assert_eq!(page[0].get("input"), None);
     assert_eq!(pages[1].as_ref().unwrap().json, "[]");
 

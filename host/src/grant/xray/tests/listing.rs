@@ -34,6 +34,18 @@ async fn an_execution_is_what_the_service_says() {
 }
 
 #[tokio::test]
+async fn an_execution_that_is_encrypted_is_described_without_what_it_holds() {
+    let server = Server::start(|call| match call.text("includedData") {
+        "METADATA_ONLY" => (200, json!({"executionArn": call.text("executionArn"), "status": "RUNNING"})),
+        _ => error(400, "KmsAccessDeniedException"),
+    })
+    .await;
+    let arn = "arn:aws:states:eu-west-1:111122223333:execution:orders:one";
+    let answer = here(&server).await.describe_executions(vec![arn.to_owned()], long()).await.remove(0).unwrap();
+    assert_eq!(parsed(&answer.json), json!({"executionArn": arn, "status": "RUNNING"}));
+}
+
+#[tokio::test]
 async fn lists_are_paged() {
     let server = Server::start(|call| match (call.api.as_str(), call.text("nextToken")) {
         ("ListStateMachines", "") => (200, json!({"stateMachines": [{"name": "a", "new": 1}], "nextToken": "2"})),

@@ -84,3 +84,16 @@ async fn what_validate_says_of_a_place() {
     let bad = found[1].as_ref().unwrap_err();
     assert!(bad.starts_with("444455556666 in eu-west-1: Step Functions cannot be asked: AccessDenied"), "{bad}");
 }
+
+#[tokio::test]
+async fn who_does_not_say_who_it_is_keeps_no_other_waiting() {
+    let server = Server::start(executions).await;
+    let nameless = |id: &str, role: &str| Account { id: None, ..account(id, role, &[REGION]) };
+    let xray = open(&server, vec![nameless("777777777777", "slow"), nameless(THERE, "rayline")]).await;
+    let asked = vec![arn(THERE, REGION), arn("777777777777", REGION)];
+    let answers = xray.describe_executions(asked, within(Duration::from_secs(3))).await;
+    assert_eq!(verdicts(&answers), ["ok", "temporary: there is no answer yet"]);
+    xray.describe_executions(vec![arn("777777777777", REGION)], within(Duration::from_millis(100))).await;
+    let slow = server.calls("AssumeRole").into_iter().filter(|call| call.text("RoleArn").ends_with("/slow"));
+    assert_eq!(slow.count(), 1, "the question goes on");
+}

@@ -38,6 +38,9 @@ impl Server {
             async move {
                 let call = Call::read(&uri, &headers, &body);
                 seen.lock().unwrap().push(call.clone());
+                if call.text("RoleArn").ends_with("/slow") {
+                    tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+                }
                 let (status, body) = match sts(&call) {
                     Some(answered) => answered,
                     None => {
@@ -101,7 +104,8 @@ impl Call {
     }
 }
 
-/// Roles called `closed` cannot be assumed, and those called `other` are of 999999999999 in truth.
+/// Roles called `closed` cannot be assumed, those called `slow` not before a minute, and those called `other` are of 999999999999
+/// in truth.
 fn sts(call: &Call) -> Option<(u16, String)> {
     let role = call.text("RoleArn");
     let account = role.split(':').nth(4).unwrap_or_default();
