@@ -1,13 +1,12 @@
 //! `rayline collect`.
 
-use std::fs;
 use std::path::PathBuf;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use serde_json::{Value, json};
 
 use super::Exit;
-use super::finite::run_to_end;
+use super::finite::{Ended, run_to_end};
 use super::load::Loader;
 use super::run::summarize;
 use crate::pipeline::{FileQueueGrant, Grant, Pipeline, PluginRef, QueueGrant};
@@ -23,8 +22,12 @@ pub struct Args {
     pipeline: PathBuf,
 }
 
+/// Where in the `data_dir` it works: a name that no pipeline's own folder has.
+const FOLDER: &str = ".collect-by-hand";
+
 /// Collects the executions and ends when each has its last verdict. What waits to be fetched again is in a queue of its own
-/// in the `data_dir`, so that a host that runs is not disturbed, and what is interrupted goes on with the next call.
+/// in the `data_dir`, so that a host that runs is not disturbed, and what is interrupted goes on with the next call. What is
+/// collected can be collected once more: the queue is empty then, and the source has no checkpoint.
 ///
 /// # Errors
 /// When the file cannot be read, has no `xray-source`, or the pipeline cannot be started.
@@ -37,15 +40,14 @@ pub async fn collect(args: Args) -> anyhow::Result<Exit> {
             return Ok(Exit::Invalid);
         }
     };
-    pipeline.data_dir.push("collect");
+    pipeline.data_dir.extend([FOLDER, &pipeline.name]);
     narrow(&mut pipeline, &args)?;
-    let (status, exit) = run_to_end(&pipeline, &loader).await?;
-    if exit == Exit::Done {
-        // So that the same executions can be collected once more.
-        fs::remove_dir_all(&pipeline.data_dir)
-            .with_context(|| format!("cannot remove {}", pipeline.data_dir.display()))?;
-    }
+    let Ended { status, exit, is_stopped } = run_to_end(&pipeline, &loader).await?;
     summarize(&pipeline, &status);
+    if is_stopped && exit == Exit::Done {
+        eprintln!("stopped before all is collected: the same command goes on where it was");
+        return Ok(Exit::Released);
+    }
     Ok(exit)
 }
 

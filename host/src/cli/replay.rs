@@ -6,7 +6,7 @@ use anyhow::bail;
 use serde_json::{Value, json};
 
 use super::Exit;
-use super::finite::run_to_end;
+use super::finite::{Ended, run_to_end};
 use super::load::Loader;
 use super::run::summarize;
 use crate::pipeline::{Kind, Pipeline, PluginRef};
@@ -57,7 +57,7 @@ pub async fn replay(args: Args) -> anyhow::Result<Exit> {
         pipeline.name.push_str("-dry-run");
         pipeline.stages.retain(|stage| stage.kind == Kind::Source);
     }
-    let (status, exit) = run_to_end(&pipeline, &loader).await?;
+    let Ended { status, exit, .. } = run_to_end(&pipeline, &loader).await?;
     if args.dry_run {
         for stage in &status.stages {
             let objects = stage.progress().map(|progress| progress.done).unwrap_or_default();

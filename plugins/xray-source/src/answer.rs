@@ -27,8 +27,7 @@ impl Unit {
                     for arn in &facts.executions {
                         let is_standard = ExecutionArn::parse(arn).is_some_and(|arn| !arn.is_express);
                         if is_standard && !self.executions.contains_key(arn) {
-                            let execution = Execution { is_listed: false, state: State::Unasked, event: None };
-                            self.executions.insert(arn.clone(), execution);
+                            self.executions.insert(arn.clone(), Execution::unasked(false));
                         }
                     }
                     self.place = Some(place);
@@ -64,7 +63,7 @@ impl Unit {
     }
 
     pub fn moved(&mut self) {
-        (self.tries, self.moved_at) = (0, clock::monotonic());
+        (self.tries, self.is_barred, self.moved_at) = (0, false, clock::monotonic());
     }
 
     pub fn wait(&mut self, error: &CapabilityError) {
@@ -72,9 +71,14 @@ impl Unit {
             CapabilityError::Temporary { after, .. } => *after,
             _ => None,
         };
+        if asked == Some(Duration::ZERO) {
+            // Under way: no failure, and asked for again after all others.
+            return;
+        }
         let backoff = Duration::from_secs(1 << self.tries.min(5));
         self.tries += 1;
         self.refused = Some(error.to_string());
+        self.is_barred = asked.is_some_and(|asked| asked > LONGEST_WAIT);
         self.not_before = clock::monotonic() + asked.unwrap_or(backoff).min(LONGEST_WAIT);
     }
 

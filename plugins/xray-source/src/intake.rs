@@ -1,17 +1,20 @@
 //! From a message to what it asks for.
 
+use std::collections::BTreeMap;
+
 use rayline_message::{Attributes, nanoseconds};
 use rayline_sdk::clock;
 use rayline_sdk::xray::Place;
 use serde::Deserialize;
 
-use crate::arn;
+use crate::arn::{self, TraceMention};
 use crate::notice::Message as Said;
 use crate::options::Plan;
 use crate::outcome::{Outcome, unreadable};
 use crate::pending::Pending;
 use crate::told::Told;
-use crate::unit::{Execution, Message, State, Trace, Unit};
+use crate::trace::at;
+use crate::unit::{Execution, Message, Trace, Unit};
 
 /// What the queue says beside a message.
 #[derive(Default, Deserialize)]
@@ -62,14 +65,13 @@ impl Plan {
             Said::Notice(mut notice) => {
                 let own = beside.own.account.zip(beside.own.region);
                 let place = own.map(|(account, region)| Place { account, region }).or(notice.place.take());
+                let fresh_trace = |mention: &TraceMention| {
+                    let fresh = self.fresh(Vec::new(), Some(mention.id.clone()), found_at);
+                    Pending { is_unsampled: !mention.is_sampled, ..fresh }.at(place.clone())
+                };
                 if let (0, [mention]) = (notice.executions.len(), notice.traces.as_slice()) {
-                    let pending = self.fresh(Vec::new(), Some(mention.id.clone()), found_at).at(place);
-                    let is_sampled = mention.is_sampled;
-                    let mut unit = self.resume(pending, message, handle);
+                    let mut unit = self.resume(fresh_trace(mention), message, handle);
                     unit.since = u64::MAX;
-                    if !is_sampled {
-                        unit.trace = Trace::Unsampled;
-                    }
                     return Intake::Unit(Box::new(unit));
                 }
                 if let ([_], []) = (notice.executions.as_slice(), notice.traces.as_slice())
@@ -79,10 +81,12 @@ impl Plan {
                     unit.tell(event);
                     return Intake::Unit(Box::new(unit));
                 }
-                // Each goes its own way: a message of its own.
+                // Each goes its own way: a message of its own. Of a header beside executions that is not sampled, they
+                // tell themselves.
+                let has_executions = !notice.executions.is_empty();
+                let traces = notice.traces.iter().filter(|mention| mention.is_sampled || !has_executions);
+                let traces = traces.map(fresh_trace);
                 let executions = notice.executions.into_iter().map(|(arn, _)| self.fresh(vec![arn], None, found_at));
-                let traces = notice.traces.into_iter().filter(|mention| mention.is_sampled);
-                let traces = traces.map(|mention| self.fresh(Vec::new(), Some(mention.id), found_at).at(place.clone()));
                 Intake::Outcome(Outcome {
                     next: executions.chain(traces).collect(),
                     handles: vec![handle],
@@ -108,13 +112,25 @@ impl Plan {
             0 => pending.discovered_at.saturating_add(self.timing.give_up_after),
             time => time,
         };
-        let execution = |arn| (arn, Execution { is_listed: true, state: State::Unasked, event: None });
         let place = pending.place();
+        let mut events = BTreeMap::new();
+        for event in pending.events {
+            let arn = at(&event, "executionArn").as_str().map(str::to_owned);
+            events.extend(arn.zip(Told::read(event.to_string(), 0, self.payloads)));
+        }
+        let execution = |arn: String| {
+            let event = events.remove(&arn);
+            (arn, Execution { event, ..Execution::unasked(true) })
+        };
         // Only what is at hand from another host may name executions that are none.
         let executions = pending.executions.into_iter().filter(|arn| arn::ExecutionArn::parse(arn).is_some());
         Unit {
             place,
-            trace: pending.trace_id.map_or(Trace::Unresolved, Trace::Wanted),
+            trace: match pending.trace_id {
+                _ if pending.is_unsampled => Trace::Unsampled,
+                None => Trace::Unresolved,
+                Some(id) => Trace::Wanted(id),
+            },
             executions: executions.map(execution).collect(),
             handles: vec![handle],
             message,
@@ -122,6 +138,7 @@ impl Plan {
             give_up_at,
             attempt: pending.attempt,
             digest: pending.digest,
+            fetched_at: pending.fetched_at,
             since: pending.due_at,
             moved_at: clock::monotonic(),
             ..Unit::default()

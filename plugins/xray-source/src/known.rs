@@ -19,8 +19,9 @@ const SLACK: u64 = 2 * SECOND;
 pub struct Known {
     seed: u64,
     subjects: Recent<Fetch>,
-    /// Which subject an execution is part of.
-    subject_of: Recent<Key>,
+    /// Which subject an execution is part of, and which fetch of it brought it last.
+    subject_of: Recent<(Key, u64)>,
+    fetches: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +30,7 @@ struct Fetch {
     at: u64,
     /// In whole seconds, as on the queue. Absent: it was the last.
     due_at: Option<u64>,
+    number: u64,
 }
 
 /// What a message asks for.
@@ -40,8 +42,8 @@ pub struct Wanted<'a> {
     pub since: u64,
     /// Whether it tells that something has begun: then no earlier fetch was the last.
     pub is_begin: bool,
-    /// Whether it is there because an earlier fetch was not the last.
-    pub is_continued: bool,
+    /// When the fetch was that it goes on from, by the services' clock; 0: there was none.
+    pub fetched_at: u64,
 }
 
 /// What to do about it.
@@ -56,18 +58,22 @@ pub enum Arrival {
 
 impl Known {
     pub fn new(seed: u64) -> Known {
-        Known { seed, subjects: Recent::new(ENTRIES), subject_of: Recent::new(ENTRIES) }
+        Known { seed, subjects: Recent::new(ENTRIES), subject_of: Recent::new(ENTRIES), fetches: 0 }
     }
 
     pub fn arrival(&self, wanted: &Wanted<'_>, now: u64) -> Arrival {
         let Some(subject) = self.subject(wanted) else { return Arrival::Work };
         let Some(fetch) = self.subjects.get(subject) else { return Arrival::Work };
-        let covered = wanted.executions.iter().all(|arn| self.subject_of.get(self.execution(arn)) == Some(&subject));
+        // Nothing is known of what an earlier fetch brought and the last one did not.
+        let brought = Some(&(subject, fetch.number));
+        let covered = wanted.executions.iter().all(|arn| self.subject_of.get(self.execution(arn)) == brought);
         let soon = fetch.due_at.filter(|due_at| (now + 1..=now + SOON).contains(due_at));
         let is_new_enough = fetch.at > wanted.since.saturating_add(SLACK);
+        // Somebody else may have seen more since this instance thought that it was the last.
+        let is_continued = wanted.fetched_at > 0 && fetch.at > wanted.fetched_at.saturating_add(SLACK);
         let is_served = match fetch.due_at {
             Some(_) => is_new_enough || soon.is_some(),
-            None => wanted.is_continued || (is_new_enough && !wanted.is_begin),
+            None => is_continued || (is_new_enough && !wanted.is_begin),
         };
         match soon {
             _ if covered && is_served => Arrival::Served(subject),
@@ -88,9 +94,11 @@ impl Known {
     ) -> Key {
         let subject = self.named(place, subject);
         let due_at = due_at.map(|time| time / SECOND * SECOND);
-        self.subjects.set(subject, Fetch { at, due_at });
+        self.fetches += 1;
+        let number = self.fetches;
+        self.subjects.set(subject, Fetch { at, due_at, number });
         for arn in executions {
-            self.subject_of.set(self.execution(arn), subject);
+            self.subject_of.set(self.execution(arn), (subject, number));
         }
         subject
     }
@@ -102,14 +110,16 @@ impl Known {
 
     /// Whether the last fetch of this execution was after that time.
     pub fn is_settled(&self, arn: &str, since: u64) -> bool {
-        let fetch = self.subject_of.get(self.execution(arn)).and_then(|subject| self.subjects.get(*subject));
-        fetch.is_some_and(|fetch| fetch.due_at.is_none() && fetch.at > since.saturating_add(SLACK))
+        let Some((subject, number)) = self.subject_of.get(self.execution(arn)) else { return false };
+        self.subjects.get(*subject).is_some_and(|fetch| {
+            fetch.number == *number && fetch.due_at.is_none() && fetch.at > since.saturating_add(SLACK)
+        })
     }
 
     fn subject(&self, wanted: &Wanted<'_>) -> Option<Key> {
         match (wanted.place, wanted.trace_id) {
             (Some(place), Some(id)) => Some(self.named(place, id)),
-            _ => self.subject_of.get(self.execution(wanted.executions.first()?)).copied(),
+            _ => self.subject_of.get(self.execution(wanted.executions.first()?)).map(|(subject, _)| *subject),
         }
     }
 
@@ -136,29 +146,32 @@ mod tests {
         known.fetched(&place, "later", ["c"].into_iter(), second(100), Some(second(9000)));
         known.fetched(&place, "last", ["d"].into_iter(), second(100), None);
         let [open, later, last] = ["open", "later", "last"].map(|subject| known.named(&place, subject));
-        for (trace_id, executions, since, is_begin, is_continued, expected) in [
-            (Some("open"), vec![], 90, false, false, Served(open)),
-            (Some("open"), vec!["a", "b"], 90, false, false, Served(open)),
-            (Some("open"), vec!["a", "x"], 90, false, false, Align(second(160))),
-            (Some("open"), vec![], 99, false, false, Served(open)),
-            (None, vec!["b"], 90, false, false, Served(open)),
-            (None, vec!["b"], 105, false, false, Served(open)),
-            (None, vec!["x"], 90, false, false, Work),
-            (None, vec!["c"], 105, false, false, Work),
-            (None, vec!["c"], 105, false, true, Work),
-            (None, vec!["c"], 90, false, false, Served(later)),
-            (None, vec!["d"], 90, false, false, Served(last)),
-            (None, vec!["d"], 90, true, false, Work),
-            (None, vec!["d"], 105, false, false, Work),
-            (None, vec!["d"], 105, false, true, Served(last)),
-            (Some("last"), vec!["d", "x"], 105, false, true, Work),
-            (None, vec!["a"], 90, true, false, Served(open)),
-            (Some("new"), vec![], 0, false, false, Work),
-            (None, vec![], 0, false, false, Work),
+        for (trace_id, executions, since, is_begin, fetched_at, expected) in [
+            (Some("open"), vec![], 90, false, 0, Served(open)),
+            (Some("open"), vec!["a", "b"], 90, false, 0, Served(open)),
+            (Some("open"), vec!["a", "x"], 90, false, 0, Align(second(160))),
+            (Some("open"), vec![], 99, false, 0, Served(open)),
+            (None, vec!["b"], 90, false, 0, Served(open)),
+            (None, vec!["b"], 105, false, 0, Served(open)),
+            (None, vec!["x"], 90, false, 0, Work),
+            (None, vec!["c"], 105, false, 0, Work),
+            (None, vec!["c"], 105, false, 50, Work),
+            (None, vec!["c"], 90, false, 0, Served(later)),
+            (None, vec!["d"], 90, false, 0, Served(last)),
+            (None, vec!["d"], 90, true, 0, Work),
+            (None, vec!["d"], 105, false, 0, Work),
+            // It goes on from a fetch before the last, from the last itself, and from one of another collector after it.
+            (None, vec!["d"], 105, false, 50, Served(last)),
+            (None, vec!["d"], 105, false, 100, Work),
+            (Some("last"), vec![], 105, false, 104, Work),
+            (Some("last"), vec!["d", "x"], 105, false, 50, Work),
+            (None, vec!["a"], 90, true, 0, Served(open)),
+            (Some("new"), vec![], 0, false, 0, Work),
+            (None, vec![], 0, false, 0, Work),
         ] {
-            let since = second(since);
-            let text = format!("{trace_id:?} {executions:?} {since} {is_begin} {is_continued}");
-            let wanted = Wanted { place: Some(&place), trace_id, executions, since, is_begin, is_continued };
+            let (since, fetched_at) = (second(since), second(fetched_at));
+            let text = format!("{trace_id:?} {executions:?} {since} {is_begin} {fetched_at}");
+            let wanted = Wanted { place: Some(&place), trace_id, executions, since, is_begin, fetched_at };
             assert_eq!(known.arrival(&wanted, second(110)), expected, "{text}");
         }
         // What is due now is not served by itself.
@@ -168,7 +181,7 @@ mod tests {
             executions: vec![],
             since,
             is_begin: false,
-            is_continued: true,
+            fetched_at: second(50),
         };
         assert_eq!(known.arrival(&wanted(second(160)), second(160)), Work);
         known.fetched(&place, "open", ["a"].into_iter(), second(161), Some(second(190) + 5));
@@ -178,5 +191,12 @@ mod tests {
         assert_eq!(known.arrival(&wanted(second(190)), second(192)), Work);
         assert!(known.is_settled("d", second(90)) && !known.is_settled("d", second(99)));
         assert!(!known.is_settled("a", second(90)) && !known.is_settled("x", 0));
+        // The second part of what was fetched as a whole before: the last fetch did not bring it.
+        known.fetched(&place, "parts", ["e", "f"].into_iter(), second(100), Some(second(160)));
+        known.fetched(&place, "parts", ["e"].into_iter(), second(160), None);
+        let part = |executions| Wanted { trace_id: Some("parts"), executions, ..wanted(second(100)) };
+        assert_eq!(known.arrival(&part(vec!["f"]), second(161)), Work);
+        assert_eq!(known.arrival(&part(vec!["e"]), second(161)), Served(known.named(&place, "parts")));
+        assert!(!known.is_settled("f", second(90)) && known.is_settled("e", second(90)));
     }
 }

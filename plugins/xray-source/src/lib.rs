@@ -48,7 +48,7 @@ use rayline_sdk::{
 use serde::{Deserialize, Serialize};
 
 use crate::budget::Budget;
-use crate::desk::{Desk, Tools, UNITS};
+use crate::desk::{Desk, HELD_BYTES, Tools, UNITS};
 use crate::intake::Intake;
 use crate::known::Known;
 pub use crate::options::Options;
@@ -62,9 +62,6 @@ use crate::unit::{Message, Unit};
 
 pub(crate) const XRAY: &str = "xray";
 pub(crate) const EVENTS: &str = "events";
-
-/// What may be held of traces and payloads before no more messages are taken.
-const HELD_BYTES: usize = 32 << 20;
 
 /// How long work waits whose account cannot be used now.
 const UNCLEAR: u64 = 60 * SECOND;
@@ -229,7 +226,7 @@ impl XraySource {
         let next = sweep.step(&mut self.places, &self.known, wait)?;
         self.settling.push(Closing { next, ..Closing::default() });
         self.settling.flush()?;
-        if self.settling.is_empty() && sweep.end() {
+        if self.settling.is_empty() && sweep.end(&self.places) {
             self.checkpoint.sweep = sweep.watermark().clone();
             self.is_checkpoint_new = true;
         }

@@ -36,7 +36,7 @@ pub struct Options {
     /// Where a part of it is missing (its root, the segment of one of its executions), thirty times as long.
     quiet_secs: u64,
     /// End when all is collected: the event queue is empty, and nothing waits to be fetched again. With a `sweep`, after the
-    /// first one. Without it the source reads for ever.
+    /// first one that got through in every account. Without it the source reads for ever.
     stop_when_empty: bool,
 }
 

@@ -6,10 +6,10 @@ use rayline_sdk::{SourceEvent, SourceOutput, clock};
 
 use crate::desk::Tools;
 use crate::intake::{Beside, Own};
-use crate::options::HandOver;
+use crate::options::{HandOver, Plan};
 use crate::pending::Pending;
 use crate::recent::Key;
-use crate::unit::{Message, Unit};
+use crate::unit::{Message, Trace, Unit};
 use crate::verdict::{Decision, Verdict};
 
 /// What is to be done with a unit's messages.
@@ -59,15 +59,23 @@ impl Outcome {
             Decision::Last(_) => None,
             Decision::Again { due_at } => Some(due_at),
         };
+        let known_at = unit.known_at();
         let subject = unit.place.as_ref().zip(unit.subject()).map(|(place, subject)| {
             let arns = unit.executions.keys().map(String::as_str);
-            tools.known.fetched(place, subject, arns, unit.collected_at(), due_at)
+            tools.known.fetched(place, subject, arns, known_at, due_at)
         });
-        let event = verdict.map(|verdict| match (unit.to_raw(verdict), &unit.place) {
-            (Some(body), Some(place)) => Event::Raw { place: place.clone(), collected_at: unit.collected_at(), body },
-            _ => unreadable(unit.message.clone(), "no account of the binding has this trace".into()),
+        let event = verdict.map(|verdict| {
+            Event::raw(&unit, verdict).unwrap_or_else(|| {
+                let reason = match (&unit.trace, &unit.refused) {
+                    (Trace::Unsampled, _) => "the trace is not sampled, and nothing says in which account".to_owned(),
+                    (_, Some(refused)) => format!("no account of the binding that answered has this trace: {refused}"),
+                    (_, None) => "no account of the binding has this trace".to_owned(),
+                };
+                unreadable(unit.message.clone(), reason)
+            })
         });
         unit.digest = Some(digest);
+        unit.fetched_at = known_at;
         unit.attempt += 1;
         let next = due_at.into_iter().flat_map(|due_at| unit.to_pending(due_at).parts()).collect();
         Outcome { event, next, handles: unit.handles, subject }
@@ -77,6 +85,21 @@ impl Outcome {
     pub fn put_off(unit: Unit, due_at: u64) -> Outcome {
         Outcome { next: unit.to_pending(due_at).parts(), handles: unit.handles, ..Outcome::default() }
     }
+
+    /// The same for want of answers: what is known of its executions goes out before. Once there was a fetch, what that
+    /// brought has more.
+    pub fn unanswered(mut unit: Unit, due_at: u64, plan: &Plan) -> Outcome {
+        let mut pending = unit.to_pending(due_at);
+        unit.stop_asking();
+        let digest = unit.new_digest();
+        let is_new = unit.attempt == 0 && unit.has_something() && unit.digest.as_ref() != Some(&digest);
+        let event = is_new.then_some(Verdict::Partial).filter(|_| plan.hand_over == HandOver::Early);
+        let event = event.and_then(|verdict| Event::raw(&unit, verdict));
+        if event.is_some() {
+            pending.digest = Some(digest);
+        }
+        Outcome { event, next: pending.parts(), handles: unit.handles, ..Outcome::default() }
+    }
 }
 
 /// A message that nothing can be done with goes on as it came: a later stage rejects it, and it is not lost.
@@ -85,6 +108,20 @@ pub fn unreadable(message: Message, reason: String) -> Event {
 }
 
 impl Event {
+    /// `None`: nobody knows where it is.
+    fn raw(unit: &Unit, verdict: Verdict) -> Option<Event> {
+        let place = unit.place.clone()?;
+        Some(Event::Raw { place, collected_at: unit.collected_at(), body: unit.to_raw(verdict)? })
+    }
+
+    /// How many bytes it holds.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Event::Raw { body, .. } => body.len(),
+            Event::Unreadable { attrs, body, .. } => attrs.len() + body.len(),
+        }
+    }
+
     /// Adds it to what was read.
     pub fn push(&self, ticket: u64, received_at: Option<String>, out: &mut SourceOutput) {
         match self {

@@ -3,6 +3,7 @@
 use rayline_message::{nanoseconds, rfc3339};
 use rayline_sdk::xray::Place;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
 
 /// SQS delays no message for longer.
 pub const LONGEST_DELAY_SECS: u64 = 900;
@@ -38,6 +39,15 @@ pub struct Pending {
     /// Of what the last fetch brought.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
+    /// When the last fetch was, by the services' clock; 0: there was none, or nobody answered.
+    #[serde(default, skip_serializing_if = "is_zero", serialize_with = "write_time", deserialize_with = "read_time")]
+    pub fetched_at: u64,
+    /// Its header says that it is not sampled.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub is_unsampled: bool,
+    /// What events said of executions that nobody could describe yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<Value>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,7 +80,15 @@ impl Pending {
             return vec![self];
         }
         let chunks = self.executions.chunks(EXECUTIONS);
-        chunks.map(|executions| Pending { executions: executions.to_vec(), ..self.clone() }).collect()
+        let part = |executions: &[String]| {
+            let is_there = |event: &&Value| {
+                let arn = event.get("executionArn").and_then(Value::as_str);
+                arn.is_some_and(|arn| executions.iter().any(|it| it == arn))
+            };
+            let events = self.events.iter().filter(is_there).cloned().collect();
+            Pending { executions: executions.to_vec(), events, ..self.clone() }
+        };
+        chunks.map(part).collect()
     }
 
     /// As it goes on the queue.
@@ -81,6 +99,14 @@ impl Pending {
 
 /// Nanoseconds.
 pub const SECOND: u64 = 1_000_000_000;
+
+fn is_zero(time: &u64) -> bool {
+    *time == 0
+}
+
+fn is_false(is: &bool) -> bool {
+    !is
+}
 
 fn write_time<S: Serializer>(time: &u64, serializer: S) -> Result<S::Ok, S::Error> {
     // Whole seconds are enough, and keep the message small.
@@ -115,6 +141,16 @@ mod tests {
             r#"{"schema":"rayline.pending/1","account_id":"111122223333","region":"eu-west-1","trace_id":"1-65f0c0de-5a1b2c3d4e5f60718293a4b5","executions":["arn"],"due_at":"2026-01-01T00:00:15Z","attempt":2,"discovered_at":"2026-01-01T00:00:00Z","give_up_at":"2026-01-08T00:00:00Z","digest":"00ff"}"#
         );
         assert_eq!(serde_json::from_str::<Pending>(&text).unwrap(), pending);
+        let more = Pending {
+            fetched_at: 1_767_225_601 * SECOND,
+            is_unsampled: true,
+            events: vec![serde_json::json!({ "executionArn": "arn" })],
+            ..pending
+        };
+        let text = more.to_json();
+        let end = r#","fetched_at":"2026-01-01T00:00:01Z","is_unsampled":true,"events":[{"executionArn":"arn"}]}"#;
+        assert!(text.ends_with(end), "{text}");
+        assert_eq!(serde_json::from_str::<Pending>(&text).unwrap(), more);
         assert!(serde_json::from_str::<Pending>(&text.replace("pending/1", "pending/2")).is_err());
     }
 

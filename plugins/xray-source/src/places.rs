@@ -73,6 +73,11 @@ impl Places {
         known.next().filter(|_| known.next().is_none() && self.problem.is_none())
     }
 
+    /// Whether there are any, and none whose credentials do not work.
+    pub fn are_all_usable(&self) -> bool {
+        !self.known.is_empty() && self.problem.is_none()
+    }
+
     /// All that can be used.
     pub fn iter(&self) -> impl Iterator<Item = &Place> {
         self.known.iter()

@@ -11,6 +11,7 @@ use rayline_sdk::{CapabilityError, Failure, clock, log};
 
 pub use self::pass::Found;
 use self::pass::{Ask, Pass};
+use self::watermark::Service;
 pub use self::watermark::Watermark;
 use crate::XRAY;
 use crate::known::Known;
@@ -33,7 +34,7 @@ pub struct Sweep {
     found: Recent<u64>,
     seed: u64,
     give_up_after: u64,
-    /// Whether a pass has ended.
+    /// Whether a pass got through, in every account.
     pub has_swept: bool,
 }
 
@@ -65,7 +66,7 @@ impl Sweep {
             let now = clock::now();
             self.next_at = now.saturating_add(self.plan.every);
             let all: Vec<Place> = places.iter().cloned().collect();
-            self.pass = Some(Pass::new(&self.plan, &self.watermark, all, now));
+            self.pass = Some(Pass::new(&self.plan, &self.watermark, all, now, self.give_up_after));
         }
         let Some(pass) = &mut self.pass else { return Ok(Vec::new()) };
         let now = clock::monotonic();
@@ -73,6 +74,7 @@ impl Sweep {
         match pass.ask(now) {
             Some(Ask::Machines(places)) => {
                 let answers = each(places.len(), xray::state_machines(XRAY, &places, max_wait))?;
+                heard(pass, &places, &answers, Service::Executions, now);
                 for (place, answer) in places.iter().zip(answers) {
                     pass.machines(&self.plan, place, answer, now);
                 }
@@ -80,12 +82,16 @@ impl Sweep {
             Some(Ask::Executions(listings)) => {
                 let queries: Vec<_> = listings.iter().map(|listing| listing.query.clone()).collect();
                 let answers = each(queries.len(), xray::executions(XRAY, &queries, max_wait))?;
+                let places: Vec<Place> = listings.iter().map(|listing| listing.place.clone()).collect();
+                heard(pass, &places, &answers, Service::Executions, now);
                 for (listing, answer) in listings.into_iter().zip(answers) {
                     found.extend(pass.executions(listing, answer, now));
                 }
             }
             Some(Ask::Summaries(queries)) => {
                 let answers = each(queries.len(), xray::trace_summaries(XRAY, &queries, max_wait))?;
+                let places: Vec<Place> = queries.iter().map(|query| query.place.clone()).collect();
+                heard(pass, &places, &answers, Service::Traces, now);
                 for (query, answer) in queries.into_iter().zip(answers) {
                     found.extend(pass.summaries(query, answer, now));
                 }
@@ -96,14 +102,17 @@ impl Sweep {
     }
 
     /// Once all that was found is on the queue: moves the watermark where the pass has ended. Says whether it did.
-    pub fn end(&mut self) -> bool {
+    pub fn end(&mut self, places: &Places) -> bool {
         let Some(pass) = self.pass.take_if(|pass| pass.is_over()) else { return false };
-        for place in pass.failed() {
+        for place in pass.unswept() {
             let fields = [("account", place.account.as_str()), ("region", place.region.as_str())];
             log::warn("a sweep did not get through: the next one looks as far back as this one", &fields);
         }
-        self.watermark.moved(pass.swept());
-        self.has_swept = true;
+        self.watermark.moved(Service::Executions, pass.swept(Service::Executions));
+        if self.plan.express || !self.plan.filters.is_empty() {
+            self.watermark.moved(Service::Traces, pass.swept(Service::Traces));
+        }
+        self.has_swept |= places.are_all_usable() && pass.unswept().next().is_none();
         true
     }
 
@@ -129,6 +138,18 @@ impl Sweep {
             Pending { trace_id, executions, due_at: now, discovered_at: now, give_up_at, ..Pending::default() };
         Some(pending.at(Some(found.place)))
     }
+}
+
+/// Whoever answered anything is not counted among those that fail.
+fn heard<T>(
+    pass: &mut Pass,
+    places: &[Place],
+    answers: &[Result<T, CapabilityError>],
+    service: Service,
+    now: Duration,
+) {
+    let answered = places.iter().zip(answers).filter(|(_, answer)| answer.is_ok());
+    answered.for_each(|(place, _)| pass.heard(place, service, now));
 }
 
 /// A call that failed as a whole for the time being failed for each of its items: they are asked for again.

@@ -9,7 +9,7 @@ mod traces;
 use std::time::Duration;
 
 use rayline_sdk::testing::{self, OpenSource, Read, Seen};
-use rayline_sdk::{Outcome, Settlement};
+use rayline_sdk::{CapabilityError, Outcome, Settlement};
 use serde_json::{Value, json};
 
 use super::*;
@@ -79,6 +79,25 @@ fn event(execution: &Value) -> String {
 
 fn notify(body: &str) {
     testing::queue::put(EVENTS, r#"{"message_id":"m","sent_at":"2026-01-01T00:00:00Z"}"#, body.as_bytes());
+}
+
+/// Answers whatever holds this text with an error, for as long as a test lasts.
+fn keep_failing(about: &str, error: &CapabilityError) {
+    (0..5000).for_each(|_| testing::xray::fail(XRAY, about, error.clone()));
+}
+
+fn throttled() -> CapabilityError {
+    CapabilityError::Temporary { reason: "throttled".into(), after: None }
+}
+
+/// Not done yet: the host goes on with it.
+fn under_way() -> CapabilityError {
+    CapabilityError::Temporary { reason: "under way".into(), after: Some(Duration::ZERO) }
+}
+
+/// With doubles of its own: they are a thread's.
+fn alone(case: impl FnOnce() + Send) {
+    std::thread::scope(|scope| scope.spawn(case).join().unwrap());
 }
 
 fn advance(secs: u64) {

@@ -1,9 +1,11 @@
 //! One trace being worked on, with the messages that ask for it; or an execution whose trace is not known yet.
 
 use std::collections::BTreeMap;
+use std::mem;
 use std::time::Duration;
 
 use rayline_sdk::xray::{Answer, Place};
+use serde_json::Value;
 
 use crate::known::Wanted;
 use crate::pending::Pending;
@@ -15,6 +17,10 @@ use crate::verdict::{Situation, TraceState, Verdict};
 /// Inputs and outputs of one trace's executions that are kept; of the others it is said that they are not included. One
 /// trace can hold hundreds of executions with half a megabyte each, and no queue takes that.
 const PAYLOAD_BYTES: usize = 16 << 20;
+
+/// What of events goes into pending work; one that is larger has no input and output there.
+const EVENTS_BYTES: usize = 64 << 10;
+const EVENT_BYTES: usize = 16 << 10;
 
 /// One trace, or one execution that has none.
 #[derive(Default)]
@@ -33,14 +39,20 @@ pub struct Unit {
     pub attempt: u32,
     /// Of the fetch before this one.
     pub digest: Option<String>,
+    /// When that was, by the services' clock; 0: there was none, or nobody answered.
+    pub fetched_at: u64,
     /// A fetch after this time serves it.
     pub since: u64,
     /// Whether an event told that something has begun.
     pub is_begin: bool,
     /// Not asked for before that; on the monotonic clock.
     pub not_before: Duration,
+    /// When it was asked for last, as a number: who waits for longest is next.
+    pub turn: u64,
     /// Answers in a row that were for the time being.
     pub tries: u32,
+    /// Somebody must see to it before it is worth asking again: it does not wait here.
+    pub is_barred: bool,
     /// When an answer came last.
     pub moved_at: Duration,
     /// Why a part of it was refused.
@@ -80,6 +92,22 @@ pub struct Execution {
     pub state: State,
     /// What an event said of it: counts where nobody can describe it.
     pub event: Option<Told>,
+    /// Whether its description was refused, also where an event stands in.
+    pub is_refused: bool,
+}
+
+impl Execution {
+    pub fn unasked(is_listed: bool) -> Execution {
+        Execution { is_listed, state: State::Unasked, event: None, is_refused: false }
+    }
+
+    /// What an event said of it, where that is all there is.
+    fn only_event(&self) -> Option<&Told> {
+        match &self.state {
+            State::Told(told) => Some(told).filter(|told| told.date == 0),
+            _ => self.event.as_ref(),
+        }
+    }
 }
 
 /// What is known of an execution.
@@ -90,6 +118,16 @@ pub enum State {
     /// There is no such execution, or not any more.
     Gone,
     Refused,
+}
+
+impl State {
+    /// When it was told, if it was: the later of two counts.
+    fn told_at(&self) -> Option<u64> {
+        match self {
+            State::Told(told) => Some(told.date),
+            State::Unasked | State::Gone | State::Refused => None,
+        }
+    }
 }
 
 impl Unit {
@@ -127,17 +165,20 @@ impl Unit {
         self.digest =
             if other.attempt >= self.attempt { other.digest.or(self.digest.take()) } else { self.digest.take() };
         self.since = self.since.max(other.since);
+        self.fetched_at = self.fetched_at.max(other.fetched_at);
         self.is_begin |= other.is_begin;
-        for (arn, theirs) in other.executions {
-            match self.executions.get_mut(&arn) {
-                Some(mine) => {
-                    mine.is_listed |= theirs.is_listed;
-                    mine.event = mine.event.take().or(theirs.event);
-                    if mine.state == State::Unasked {
-                        mine.state = theirs.state;
-                    }
-                }
-                None => _ = self.executions.insert(arn, theirs),
+        for (arn, mut theirs) in other.executions {
+            let state = mem::replace(&mut theirs.state, State::Unasked);
+            let mine = self.executions.entry(arn.clone()).or_insert_with(|| Execution::unasked(false));
+            mine.is_listed |= theirs.is_listed;
+            mine.is_refused |= theirs.is_refused;
+            mine.event = mine.event.take().or(theirs.event);
+            // It may have been redriven between two descriptions.
+            let is_later = state.told_at() >= mine.state.told_at();
+            match state {
+                State::Told(told) if is_later => self.told(&arn, told),
+                state if mine.state == State::Unasked => mine.state = state,
+                _ => {}
             }
         }
     }
@@ -150,12 +191,16 @@ impl Unit {
             executions: self.executions.keys().map(String::as_str).collect(),
             since: self.since,
             is_begin: self.is_begin,
-            is_continued: self.attempt > 0,
+            fetched_at: self.fetched_at,
         }
     }
 
     /// An execution is told of.
     pub fn told(&mut self, arn: &str, mut told: Told) {
+        let before = self.executions.get(arn).map(|execution| &execution.state);
+        if let Some(State::Told(before)) = before {
+            self.payload_bytes = self.payload_bytes.saturating_sub(before.json.len());
+        }
         if self.payload_bytes + told.json.len() > PAYLOAD_BYTES {
             told.drop_payloads();
         }
@@ -168,9 +213,23 @@ impl Unit {
     /// Nobody can describe an execution: what an event said of it must do.
     pub fn not_told(&mut self, arn: &str, state: State) {
         let Some(execution) = self.executions.get_mut(arn) else { return };
+        execution.is_refused = state == State::Refused;
         match execution.event.take() {
             Some(event) => self.told(arn, event),
             None => execution.state = state,
+        }
+    }
+
+    /// Nothing more is asked: what events said stands for descriptions, and there is no trace.
+    pub fn stop_asking(&mut self) {
+        let unasked = self.executions.iter().filter(|(_, execution)| execution.state == State::Unasked);
+        let unasked: Vec<String> = unasked.map(|(arn, _)| arn.clone()).collect();
+        for arn in unasked {
+            self.not_told(&arn, State::Refused);
+        }
+        self.resolve();
+        if let Trace::Wanted(id) = &mut self.trace {
+            self.trace = Trace::Absent(mem::take(id));
         }
     }
 
@@ -242,12 +301,22 @@ impl Unit {
             is_described: self.all_told().next().is_some(),
             is_running: self.all_told().any(|told| told.is_running),
             is_refused: self.executions.values().any(|it| it.is_listed && it.state == State::Refused),
+            is_stood_in: self.executions.values().any(|it| it.is_listed && it.is_refused),
             is_same: self.digest.as_deref() == Some(digest),
             latest_end: ends.max().filter(|end| *end > 0).unwrap_or(self.discovered_at),
             attempt: self.attempt,
             give_up_at: self.give_up_at,
             now,
         }
+    }
+
+    /// The `Date` of the earliest of the answers: what happened since, not all of them know. 0: nobody answered.
+    pub fn known_at(&self) -> u64 {
+        let trace = match &self.trace {
+            Trace::Here { answer, .. } => Some(answer.date),
+            _ => None,
+        };
+        self.all_told().map(|told| told.date).chain(trace).filter(|date| *date > 0).min().unwrap_or(0)
     }
 
     /// The `Date` of the latest answer: the trace's if there is one, since that is asked for last.
@@ -295,9 +364,31 @@ impl Unit {
             discovered_at: self.discovered_at,
             give_up_at: self.give_up_at,
             digest: self.digest.clone(),
+            fetched_at: self.fetched_at,
+            is_unsampled: matches!(self.trace, Trace::Unsampled) && self.executions.is_empty(),
+            events: self.only_events(),
             ..Pending::default()
         }
         .at(self.place.clone())
+    }
+
+    /// What nobody but events said: it comes only once.
+    fn only_events(&self) -> Vec<Value> {
+        let mut room = EVENTS_BYTES;
+        let mut events = Vec::new();
+        for event in self.executions.values().filter_map(Execution::only_event) {
+            let mut event = event.clone();
+            if event.json.len() > EVENT_BYTES {
+                event.drop_payloads();
+            }
+            if let Some(left) = room.checked_sub(event.json.len())
+                && let Ok(event) = serde_json::from_str(&event.json)
+            {
+                room = left;
+                events.push(event);
+            }
+        }
+        events
     }
 
     /// How many bytes it holds.

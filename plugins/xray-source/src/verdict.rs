@@ -58,6 +58,8 @@ pub struct Situation {
     pub is_running: bool,
     /// Whether an execution is not answered for: refused, or not known to the service.
     pub is_refused: bool,
+    /// Whether the description of one was refused, also where an event stands in.
+    pub is_stood_in: bool,
     /// Whether this fetch brought what the one before did.
     pub is_same: bool,
     /// When the last part of it ended, or it was discovered.
@@ -79,6 +81,9 @@ pub enum Decision {
 /// What Step Functions and X-Ray show late, they show within a day.
 const NEVER_SEEN: u64 = 24 * 3600 * SECOND;
 
+/// An event can be quicker than what DescribeExecution knows.
+const TOLD_EARLY: u64 = 15 * 60 * SECOND;
+
 /// How much longer than usual a trace must be quiet where a part of it is missing: X-Ray may still get it.
 const INCOMPLETE: u64 = 30;
 
@@ -96,12 +101,17 @@ impl Situation {
                     again
                 }
             }
-            TraceState::Unsampled | TraceState::Unknown => {
-                let last = if self.trace == TraceState::Unsampled { Unsampled } else { NotFound };
-                match (self.is_running, is_over) {
-                    (false, _) => Decision::Last(last),
-                    (true, true) => Decision::Last(Partial),
-                    (true, false) => again,
+            TraceState::Unsampled => match (self.is_running, is_over) {
+                (false, _) => Decision::Last(Unsampled),
+                (true, true) => Decision::Last(Partial),
+                (true, false) => again,
+            },
+            TraceState::Unknown => {
+                let is_early = self.is_stood_in || self.now < self.latest_end.saturating_add(TOLD_EARLY);
+                match self.is_running {
+                    true if is_over => Decision::Last(Partial),
+                    false if is_over || !is_early => Decision::Last(NotFound),
+                    _ => again,
                 }
             }
             TraceState::Absent => match self.is_running {
@@ -176,6 +186,7 @@ mod tests {
             is_described: true,
             is_running: false,
             is_refused: false,
+            is_stood_in: false,
             is_same: true,
             latest_end: NOW - 600 * SECOND,
             attempt: 1,
@@ -238,7 +249,22 @@ mod tests {
                 Situation { is_running: true, give_up_at: NOW, ..situation(TraceState::Unsampled) },
                 last(Partial),
             ),
-            ("only an event knows it", situation(TraceState::Unknown), last(NotFound)),
+            ("only an event knows it", situation(TraceState::Unknown), again(60)),
+            (
+                "only an event knows it, for a while",
+                Situation { latest_end: NOW - 900 * SECOND, ..situation(TraceState::Unknown) },
+                last(NotFound),
+            ),
+            (
+                "an event stands in for what is refused",
+                Situation { latest_end: NOW - DAY, is_stood_in: true, ..situation(TraceState::Unknown) },
+                again(60),
+            ),
+            (
+                "an event stands in for what is refused, at the end",
+                Situation { give_up_at: NOW, is_stood_in: true, ..situation(TraceState::Unknown) },
+                last(NotFound),
+            ),
             ("absent", situation(TraceState::Absent), again(60)),
             ("absent for a day", Situation { latest_end: NOW - DAY, ..situation(TraceState::Absent) }, last(NotFound)),
             ("absent at the end", Situation { give_up_at: NOW, ..situation(TraceState::Absent) }, last(NotFound)),
@@ -276,12 +302,13 @@ mod tests {
             .into_iter()
             .chain((0..8).map(|n| here(n & 1 > 0, n & 2 > 0, n & 4 > 0)));
         for trace in states {
-            for bits in 0..16 {
+            for bits in 0..32 {
                 let mut it = Situation {
                     is_described: bits & 1 > 0,
                     is_running: bits & 2 > 0,
                     is_refused: bits & 4 > 0,
                     is_same: bits & 8 > 0,
+                    is_stood_in: bits & 16 > 0,
                     attempt: 0,
                     give_up_at: NOW + 7 * DAY,
                     ..situation(trace)

@@ -8,19 +8,23 @@ use rayline_sdk::{CapabilityError, log};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::Watermark;
+use super::watermark::{Service, Watermark};
 use crate::options::SweepPlan;
 use crate::pending::SECOND;
-use crate::trace::at;
+use crate::trace::{at, hash};
 
 /// Terminal executions are listed by their end, latest first; running ones whole.
 const STATUSES: [&str; 5] = ["RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"];
 
-/// How many lists are asked for a page at once: a page may hold a thousand executions.
-const PAGES: usize = 8;
+/// How many pages of one account are asked for at once, and of all: a page may hold a thousand executions.
+const PAGES: usize = 4;
+const CALL: usize = 64;
 
-/// An account that answers so often for the time being is left for the next sweep.
+/// An account that answers so often for the time being, and nothing else, is left for the next sweep.
 const TRIES: u32 = 6;
+
+/// One that says nothing at all is waited for so long: the next sweep of all of them begins when this one is over.
+const SILENCE: Duration = Duration::from_secs(600);
 
 /// What is still to be asked.
 pub struct Pass {
@@ -28,18 +32,37 @@ pub struct Pass {
     listings: VecDeque<Listing>,
     summaries: VecDeque<SummaryQuery>,
     places: BTreeMap<Place, Progress>,
+    /// How many questions were asked.
+    step: u64,
     now: u64,
+    give_up_after: u64,
 }
 
 /// How one account and region is doing.
 struct Progress {
+    /// How far the sweep before came.
+    mark: Option<u64>,
     /// Nothing that ended before is looked for.
     floor: u64,
+    /// The same of traces.
+    after: u64,
     /// When the service was asked first, by its own clock.
     began: Option<u64>,
+    executions: Lane,
+    traces: Lane,
+}
+
+/// How one service of it is doing.
+#[derive(Default)]
+struct Lane {
     has_failed: bool,
     not_before: Duration,
+    /// Questions in a row that brought nothing.
     tries: u32,
+    /// The last question that counted: of one, many items fail together.
+    step: u64,
+    /// When it answered last.
+    heard_at: Option<Duration>,
 }
 
 /// A list of executions that is being paged through.
@@ -84,37 +107,46 @@ struct Machine {
 #[serde(rename_all = "camelCase")]
 struct Item {
     execution_arn: String,
+    start_date: Option<f64>,
     stop_date: Option<f64>,
+    redrive_date: Option<f64>,
     redrive_count: Option<u64>,
 }
 
 impl Pass {
-    pub fn new(plan: &SweepPlan, watermark: &Watermark, places: Vec<Place>, now: u64) -> Pass {
+    pub fn new(plan: &SweepPlan, watermark: &Watermark, places: Vec<Place>, now: u64, give_up_after: u64) -> Pass {
         let mut pass = Pass {
             machines: places.iter().cloned().collect(),
             listings: VecDeque::new(),
             summaries: VecDeque::new(),
             places: BTreeMap::new(),
+            step: 0,
             now,
+            give_up_after,
+        };
+        // What was missed while away for longer than X-Ray keeps it is not to be had.
+        let oldest = now.saturating_sub(30 * 86_400 * SECOND);
+        let floor = |mark: Option<u64>| {
+            let start = now.saturating_sub(plan.start);
+            mark.map_or(start, |mark| mark.saturating_sub(plan.overlap)).max(oldest)
         };
         for place in places {
-            let start = now.saturating_sub(plan.start);
-            // What was missed while away for longer than X-Ray keeps it is not to be had.
-            let oldest = now.saturating_sub(30 * 86_400 * SECOND);
-            let floor = watermark.of(&place).map_or(start, |mark| mark.saturating_sub(plan.overlap)).max(oldest);
+            let after = floor(watermark.of(&place, Service::Traces));
             for filter in &plan.filters {
-                pass.summarise(&place, floor, filter.clone());
+                pass.summarise(&place, after, filter.clone());
             }
-            let progress = Progress { floor, began: None, has_failed: false, not_before: Duration::ZERO, tries: 0 };
+            let mark = watermark.of(&place, Service::Executions);
+            let (executions, traces) = (Lane::default(), Lane::default());
+            let progress = Progress { mark, floor: floor(mark), after, began: None, executions, traces };
             pass.places.insert(place, progress);
         }
         pass
     }
 
-    fn summarise(&mut self, place: &Place, floor: u64, filter: String) {
+    fn summarise(&mut self, place: &Place, after: u64, filter: String) {
         self.summaries.push_back(SummaryQuery {
             place: place.clone(),
-            after: floor,
+            after,
             before: self.now,
             filter: Some(filter),
             next: None,
@@ -128,39 +160,41 @@ impl Pass {
     /// Whether something can be asked now.
     pub fn is_ready(&self, now: Duration) -> bool {
         self.is_over()
-            || self.machines.iter().any(|place| self.may_ask(place, now))
-            || self.listings.iter().any(|listing| self.may_ask(&listing.place, now))
-            || self.summaries.iter().any(|query| self.may_ask(&query.place, now))
+            || self.machines.iter().any(|place| self.may_ask(place, Service::Executions, now))
+            || self.listings.iter().any(|listing| self.may_ask(&listing.place, Service::Executions, now))
+            || self.summaries.iter().any(|query| self.may_ask(&query.place, Service::Traces, now))
     }
 
-    fn may_ask(&self, place: &Place, now: Duration) -> bool {
-        self.places.get(place).is_none_or(|progress| progress.not_before <= now)
+    fn may_ask(&self, place: &Place, service: Service, now: Duration) -> bool {
+        self.places.get(place).is_none_or(|progress| progress.lane(service).not_before <= now)
     }
 
     /// The next question. What is asked is taken out: its answer brings it back where there is more.
     pub fn ask(&mut self, now: Duration) -> Option<Ask> {
-        fn take<T>(queue: &mut VecDeque<T>, may_ask: impl Fn(&T) -> bool) -> Vec<T> {
-            let mut taken = Vec::new();
-            for item in std::mem::take(queue) {
-                if taken.len() < PAGES && may_ask(&item) { taken.push(item) } else { queue.push_back(item) }
-            }
-            taken
-        }
-        let may_ask = {
-            let waiting: BTreeSet<Place> =
-                self.places.keys().filter(|place| !self.may_ask(place, now)).cloned().collect();
-            move |place: &Place| !waiting.contains(place)
+        self.step += 1;
+        let waiting = |service| -> BTreeSet<Place> {
+            self.places.keys().filter(|place| !self.may_ask(place, service, now)).cloned().collect()
         };
-        let machines = take(&mut self.machines, &may_ask);
+        let (executions, traces) = (waiting(Service::Executions), waiting(Service::Traces));
+        let machines = take(&mut self.machines, |place| place, &executions);
         if !machines.is_empty() {
             return Some(Ask::Machines(machines));
         }
-        let listings = take(&mut self.listings, |listing| may_ask(&listing.place));
+        let listings = take(&mut self.listings, |listing| &listing.place, &executions);
         if !listings.is_empty() {
             return Some(Ask::Executions(listings));
         }
-        let summaries = take(&mut self.summaries, |query| may_ask(&query.place));
+        let summaries = take(&mut self.summaries, |query| &query.place, &traces);
         (!summaries.is_empty()).then_some(Ask::Summaries(summaries))
+    }
+
+    /// A place answered: whatever else it said to this question, it is not given up. Comes before its answers.
+    pub fn heard(&mut self, place: &Place, service: Service, now: Duration) {
+        let step = self.step;
+        if let Some(progress) = self.places.get_mut(place) {
+            let lane = progress.lane_mut(service);
+            (lane.tries, lane.step, lane.heard_at) = (0, step, Some(now));
+        }
     }
 
     /// Takes in a place's state machines: each is a few lists to page through.
@@ -174,21 +208,22 @@ impl Pass {
         let answer = match answer {
             Ok(answer) => answer,
             Err(error) => {
-                if self.failed_once(place, &error, now) {
+                if self.failed(place, Service::Executions, &error, now) {
                     self.machines.push_back(place.clone());
+                } else if plan.express
+                    && let Some(progress) = self.places.get_mut(place)
+                {
+                    // Nobody knows which traces to look for.
+                    progress.traces.has_failed = true;
                 }
                 return;
             }
         };
-        let floor = match self.places.get_mut(place) {
-            Some(progress) => {
-                (progress.began, progress.tries) = (Some(answer.date), 0);
-                progress.floor
-            }
-            None => return,
-        };
+        let Some(progress) = self.places.get_mut(place) else { return };
+        progress.began = Some(answer.date);
+        let after = progress.after;
         let Ok(machines) = serde_json::from_str::<Vec<Machine>>(&answer.json) else {
-            self.give_up(place, "the list of state machines is not one");
+            self.give_up(place, Service::Executions, "the list of state machines is not one");
             return;
         };
         for machine in machines {
@@ -204,7 +239,7 @@ impl Pass {
             } else if plan.express {
                 let kind = "AWS::StepFunctions::StateMachine";
                 let name = machine.name.replace(['"', '\\'], "");
-                self.summarise(place, floor, format!(r#"service(id(name: "{name}", type: "{kind}"))"#));
+                self.summarise(place, after, format!(r#"service(id(name: "{name}", type: "{kind}"))"#));
             }
         }
     }
@@ -218,17 +253,19 @@ impl Pass {
                 return Vec::new();
             }
         };
-        let Some(progress) = self.places.get_mut(&listing.place) else { return Vec::new() };
-        progress.tries = 0;
-        let floor = progress.floor;
         let Ok(items) = serde_json::from_str::<Vec<Item>>(&page.json) else {
-            self.give_up(&listing.place, "a list of executions is not one");
+            self.give_up(&listing.place, Service::Executions, "a list of executions is not one");
             return Vec::new();
         };
+        let Some(progress) = self.places.get(&listing.place) else { return Vec::new() };
+        let give_up_after = self.give_up_after;
         let is_running = listing.query.status == "RUNNING";
-        let ended_at = |item: &Item| (item.stop_date.unwrap_or_default().clamp(0.0, 1e11) * 1e3) as u64 * 1_000_000;
-        let is_new = |item: &Item| is_running || ended_at(item) >= floor;
-        if page.next.is_some() && items.iter().all(is_new) {
+        let ended_at = |item: &Item| nanoseconds(item.stop_date);
+        let is_new = |item: &Item| match is_running {
+            true => progress.is_to_be_taken_up(item, give_up_after),
+            false => ended_at(item) >= progress.floor,
+        };
+        if page.next.is_some() && (is_running || items.iter().all(is_new)) {
             let query = ExecutionQuery { next: page.next, ..listing.query.clone() };
             self.listings.push_back(Listing { place: listing.place.clone(), query });
         }
@@ -252,7 +289,7 @@ impl Pass {
         match error {
             // Deleted since it was listed.
             CapabilityError::NotFound(_) => {}
-            _ if self.failed_once(&listing.place, error, now) => self.listings.push_back(listing),
+            _ if self.failed(&listing.place, Service::Executions, error, now) => self.listings.push_back(listing),
             _ => {}
         }
     }
@@ -266,18 +303,31 @@ impl Pass {
     ) -> Vec<Found> {
         let page = match answer {
             Ok(page) => page,
+            Err(CapabilityError::Permanent(reason)) if query.next.is_none() => {
+                // As wrong in the next sweep: it keeps back no other.
+                let Place { account, region } = &query.place;
+                let filter = query.filter.as_deref().unwrap_or_default();
+                let fields = [
+                    ("account", account.as_str()),
+                    ("region", region.as_str()),
+                    ("filter", filter),
+                    ("reason", reason.as_str()),
+                ];
+                log::error(
+                    "X-Ray takes no such filter: nothing is found by it, correct it in `sweep.filters`",
+                    &fields,
+                );
+                return Vec::new();
+            }
             Err(error) => {
-                if self.failed_once(&query.place, &error, now) {
+                if self.failed(&query.place, Service::Traces, &error, now) {
                     self.summaries.push_back(query);
                 }
                 return Vec::new();
             }
         };
-        if let Some(progress) = self.places.get_mut(&query.place) {
-            progress.tries = 0;
-        }
         let Ok(items) = serde_json::from_str::<Vec<Value>>(&page.json) else {
-            self.give_up(&query.place, "a list of trace summaries is not one");
+            self.give_up(&query.place, Service::Traces, "a list of trace summaries is not one");
             return Vec::new();
         };
         let place = query.place.clone();
@@ -299,42 +349,113 @@ impl Pass {
     }
 
     /// Whether to ask again in this pass.
-    fn failed_once(&mut self, place: &Place, error: &CapabilityError, now: Duration) -> bool {
+    fn failed(&mut self, place: &Place, service: Service, error: &CapabilityError, now: Duration) -> bool {
+        let step = self.step;
         let Some(progress) = self.places.get_mut(place) else { return false };
-        if progress.has_failed {
+        let lane = progress.lane_mut(service);
+        if lane.has_failed {
             return false;
         }
+        let is_silent = now.saturating_sub(*lane.heard_at.get_or_insert(now)) >= SILENCE;
         if let CapabilityError::Temporary { after, .. } = error
-            && progress.tries < TRIES
+            && !is_silent
         {
-            progress.not_before = now + after.unwrap_or(Duration::from_secs(1 << progress.tries));
-            progress.tries += 1;
-            return true;
+            // Under way: no failure.
+            if *after == Some(Duration::ZERO) {
+                return true;
+            }
+            if lane.step != step {
+                lane.step = step;
+                lane.tries += 1;
+            }
+            let backoff = Duration::from_secs(1 << lane.tries.saturating_sub(1).min(TRIES));
+            lane.not_before = lane.not_before.max(now + after.unwrap_or(backoff));
+            if lane.tries <= TRIES {
+                return true;
+            }
         }
-        self.give_up(place, &error.to_string());
+        self.give_up(place, service, &error.to_string());
         false
     }
 
-    /// The rest of this place is left for the next sweep.
-    fn give_up(&mut self, place: &Place, reason: &str) {
+    /// The rest of what this service of the place is asked for is left for the next sweep.
+    fn give_up(&mut self, place: &Place, service: Service, reason: &str) {
         let fields = [("account", place.account.as_str()), ("region", place.region.as_str()), ("reason", reason)];
         log::warn("cannot look for executions", &fields);
         if let Some(progress) = self.places.get_mut(place) {
-            progress.has_failed = true;
+            progress.lane_mut(service).has_failed = true;
         }
-        self.machines.retain(|other| other != place);
-        self.listings.retain(|listing| listing.place != *place);
-        self.summaries.retain(|query| query.place != *place);
+        match service {
+            Service::Executions => {
+                self.machines.retain(|other| other != place);
+                self.listings.retain(|listing| listing.place != *place);
+            }
+            Service::Traces => self.summaries.retain(|query| query.place != *place),
+        }
     }
 
     /// The places that did not get through.
-    pub fn failed(&self) -> impl Iterator<Item = &Place> {
-        self.places.iter().filter(|(_, progress)| progress.has_failed).map(|(place, _)| place)
+    pub fn unswept(&self) -> impl Iterator<Item = &Place> {
+        let failed = |progress: &Progress| progress.executions.has_failed || progress.traces.has_failed;
+        self.places.iter().filter(move |(_, progress)| failed(progress)).map(|(place, _)| place)
     }
 
-    /// The others, and when they were asked first.
-    pub fn swept(&self) -> impl Iterator<Item = (&Place, u64)> {
-        let swept = self.places.iter().filter(|(_, progress)| !progress.has_failed);
-        swept.filter_map(|(place, progress)| Some((place, progress.began?)))
+    /// The places of which a service got through, and when they were asked first.
+    pub fn swept(&self, service: Service) -> impl Iterator<Item = (&Place, u64)> {
+        let swept = self.places.iter().filter(move |(_, progress)| !progress.lane(service).has_failed);
+        // Of traces those that began later than this host's clock said were not asked for.
+        let latest = if service == Service::Traces { self.now } else { u64::MAX };
+        swept.filter_map(move |(place, progress)| Some((place, progress.began?.min(latest))))
     }
+}
+
+impl Progress {
+    fn lane(&self, service: Service) -> &Lane {
+        match service {
+            Service::Executions => &self.executions,
+            Service::Traces => &self.traces,
+        }
+    }
+
+    fn lane_mut(&mut self, service: Service) -> &mut Lane {
+        match service {
+            Service::Executions => &mut self.executions,
+            Service::Traces => &mut self.traces,
+        }
+    }
+
+    /// Of executions that run: those that began since the sweep before, which found all others. Their pending work ends when
+    /// it is given up; from then on each is found once in the same time, at a moment of its own. Memory is not needed for it.
+    fn is_to_be_taken_up(&self, item: &Item, give_up_after: u64) -> bool {
+        let (Some(mark), Some(began)) = (self.mark, self.began) else { return true };
+        let run_at = nanoseconds(item.start_date).max(nanoseconds(item.redrive_date));
+        let period = give_up_after.max(1);
+        let moment = hash(&[item.execution_arn.as_bytes()]) % period;
+        let turn = |time: u64| time.saturating_add(moment) / period;
+        run_at >= self.floor || (began.saturating_sub(run_at) >= period && turn(mark) != turn(began))
+    }
+}
+
+/// A date of the API.
+fn nanoseconds(date: Option<f64>) -> u64 {
+    (date.unwrap_or_default().clamp(0.0, 1e11) * 1e3) as u64 * 1_000_000
+}
+
+/// Takes out what is asked next, a few of each place. Who had a turn comes after the others.
+fn take<T>(queue: &mut VecDeque<T>, place: impl Fn(&T) -> &Place, waiting: &BTreeSet<Place>) -> Vec<T> {
+    let mut served: BTreeMap<Place, usize> = BTreeMap::new();
+    let mut taken = Vec::new();
+    let mut left = Vec::new();
+    for item in std::mem::take(queue) {
+        let count = served.get(place(&item)).copied().unwrap_or(0);
+        if taken.len() < CALL && count < PAGES && !waiting.contains(place(&item)) {
+            served.insert(place(&item).clone(), count + 1);
+            taken.push(item);
+        } else {
+            left.push(item);
+        }
+    }
+    let (later, next): (Vec<T>, Vec<T>) = left.into_iter().partition(|item| served.contains_key(place(item)));
+    queue.extend(next.into_iter().chain(later));
+    taken
 }

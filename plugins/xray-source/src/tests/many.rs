@@ -90,6 +90,63 @@ fn another_collector_takes_over_half_way() {
 }
 
 #[test]
+fn what_another_collector_saw_later_is_not_done() {
+    let mut collector = Collector::new("{}");
+    put_execution(execution("a", "SUCCEEDED", Some(1)));
+    put_trace(trace(1, &[segment("a", "1", Some(BEGIN - 1.0))]));
+    notify(&arn("a"));
+    assert_eq!(collector.run(100).len(), 2, "for this one it is settled");
+    let second = |n: u64| (BEGIN as u64 + n) * SECOND;
+    let pending = |fetched_at| {
+        let (trace_id, place) = (Some(trace_id(1)), arn::ExecutionArn::parse(&arn("a")).map(|it| it.place()));
+        let digest = Some("another".to_owned());
+        let give_up_at = second(10_000);
+        let pending =
+            Pending { trace_id, digest, attempt: 1, fetched_at, due_at: second(90), give_up_at, ..Pending::default() };
+        pending.at(place).to_json()
+    };
+    notify(&pending(second(0)));
+    assert_eq!(shorts(&collector.run(50)), [""; 0], "that was before");
+    assert_queue_is_empty();
+    let late = json!({ "id": "2", "parent_id": "1", "name": "f", "start_time": BEGIN, "end_time": BEGIN + 90.0 });
+    put_trace(trace(1, &[segment("a", "1", Some(BEGIN - 1.0)), late]));
+    notify(&pending(second(80)));
+    assert_eq!(shorts(&collector.run(50)), ["0 partial(a=SUCCEEDED)+2", "15 settled(a=SUCCEEDED)+2"]);
+    assert_queue_is_empty();
+}
+
+/// One account does not answer, and has most of the messages.
+#[test]
+fn an_account_that_is_slow_leaves_room_for_others() {
+    const SLOW: &str = "444455556666";
+    let slow = |n: usize| format!("arn:aws:states:{REGION}:{SLOW}:execution:Order:s{n}");
+    let mut collector = Collector::new("{}");
+    testing::xray::place(XRAY, SLOW, REGION);
+    keep_failing(SLOW, &throttled());
+    (0..400).for_each(|n| notify(&slow(n)));
+    for n in 0..10 {
+        put_execution(execution(&format!("e{n}"), "SUCCEEDED", None));
+        notify(&arn(&format!("e{n}")));
+    }
+    assert_eq!(collector.run(2).len(), 10);
+}
+
+#[test]
+fn what_is_under_way_is_asked_for_after_the_others() {
+    let other = "arn:aws:states:eu-west-1:444455556666:execution:Order";
+    let mut collector = Collector::new("{}");
+    testing::xray::place(XRAY, "444455556666", REGION);
+    (0..1000).for_each(|_| testing::xray::fail(XRAY, "444455556666", under_way()));
+    (0..120).for_each(|n| notify(&format!("{other}:s{n}")));
+    put_execution(execution("a", "SUCCEEDED", None));
+    notify(&arn("a"));
+    assert_eq!(collector.collect().iter().filter(|body| short(body) == "unsampled(a=SUCCEEDED)").count(), 1);
+    let asked = testing::xray::asked(XRAY);
+    assert!(asked.iter().take(100).any(|it| it.ends_with(&arn("a"))), "in the first call");
+    assert!(asked.iter().take(150).any(|it| it.ends_with(":s119")), "who was not asked comes first");
+}
+
+#[test]
 fn a_crash_at_any_moment_loses_nothing() {
     for crash_at in ["before settling", "after settling", "between send and delete", "released"] {
         let mut first = Collector::new("{}");
@@ -137,7 +194,9 @@ fn a_days_budget_is_kept_and_the_rest_waits() {
         put_trace(trace(n, &[segment(&name, "1", Some(BEGIN - 1.0))]));
         notify(&arn(&name));
     }
-    assert_eq!(collector.collect().len(), 3);
+    let bodies = collector.collect();
+    let traces = bodies.iter().filter(|body| !body["trace"].is_null()).count();
+    assert_eq!((bodies.len(), traces), (5, 3), "what is described goes out");
     let told = testing::log::take().into_iter().filter(|(_, line)| line.contains("max_traces_per_day")).count();
     assert_eq!(told, 1);
     let mut settled = 0;

@@ -1,7 +1,5 @@
 //! What comes on the event queue.
 
-use rayline_sdk::CapabilityError;
-
 use super::*;
 
 fn reason(seen: &Seen) -> String {
@@ -94,10 +92,80 @@ fn a_trace_is_found_in_whichever_account_has_it() {
 fn an_event_stands_for_an_execution_that_is_gone() {
     let mut collector = Collector::new("{}");
     notify(&event(&execution("a", "FAILED", None)));
-    let run = collector.run(0);
-    assert_eq!(shorts(&run), ["0 not_found(a=FAILED)"]);
-    assert_eq!(run[0].1["executions"][0]["startDate"], (BEGIN as u64 - 10) * 1000);
-    assert_eq!(run[0].1.get("collected_at"), None, "no service answered");
+    let run = collector.run(2200);
+    assert_eq!(shorts(&run), ["0 partial(a=FAILED)", "2175 not_found(a=FAILED)"]);
+    for (_, body) in run {
+        assert_eq!(body["executions"][0]["startDate"], (BEGIN as u64 - 10) * 1000);
+        assert_eq!(body.get("collected_at"), None, "no service answered");
+    }
+    assert_queue_is_empty();
+}
+
+#[test]
+fn an_event_can_be_quicker_than_the_service() {
+    let mut collector = Collector::new("{}");
+    notify(&event(&execution("a", "FAILED", None)));
+    assert_eq!(shorts(&collector.run(10)), ["0 partial(a=FAILED)"]);
+    put_execution(execution("a", "FAILED", None));
+    assert_eq!(shorts(&collector.run(10)), ["5 unsampled(a=FAILED)"]);
+    assert_queue_is_empty();
+}
+
+/// What cannot be asked goes out as far as it is known, and for the last time when it is given up.
+#[test]
+fn what_is_never_answered_has_a_verdict() {
+    let refused = CapabilityError::Temporary { reason: "no right".into(), after: Some(Duration::from_secs(60)) };
+    for (about, error, expected) in [
+        ("trace ", throttled(), ["60 partial(a=FAILED)", "660 not_found(a=FAILED)"]),
+        ("trace ", refused.clone(), ["0 partial(a=FAILED)", "600 not_found(a=FAILED)"]),
+        ("describe ", throttled(), ["60 partial(a=FAILED)", "660 not_found(a=FAILED)"]),
+        ("describe ", refused, ["0 partial(a=FAILED)", "600 not_found(a=FAILED)"]),
+    ] {
+        alone(|| {
+            let mut collector = Collector::new(r#"{"give_up_after":"10m"}"#);
+            put_execution(execution("a", "FAILED", Some(1)));
+            put_trace(trace(1, &[segment("a", "1", Some(BEGIN - 1.0))]));
+            keep_failing(about, &error);
+            notify(&event(&execution("a", "FAILED", Some(1))));
+            assert_eq!(shorts(&collector.run(700)), expected, "{about}{error:?}");
+            assert_queue_is_empty();
+        });
+    }
+}
+
+/// The host goes on with it: neither a try, nor paid for, nor in the way of others.
+#[test]
+fn what_is_under_way_is_no_failure() {
+    let mut collector = Collector::new(r#"{"max_traces_per_day":2,"sweep":{"start":"1h"}}"#);
+    put_execution(execution("a", "SUCCEEDED", Some(1)));
+    put_trace(trace(1, &[segment("a", "1", Some(BEGIN - 1.0))]));
+    notify(&arn("a"));
+    for about in ["machines ", "list ", "describe ", "trace "] {
+        (0..10).for_each(|_| testing::xray::fail(XRAY, about, under_way()));
+    }
+    let run = collector.run(150);
+    let bodies: Vec<String> = run.iter().map(|(_, body)| short(body)).collect();
+    assert_eq!(bodies, ["partial(a=SUCCEEDED)+1", "settled(a=SUCCEEDED)+1"]);
+    assert!(collector.checkpoint.is_some_and(|text| text.contains("111122223333/eu-west-1")));
+    assert_eq!(testing::log::take(), []);
+    assert_queue_is_empty();
+}
+
+#[test]
+fn headers_that_are_not_sampled_go_out_too() {
+    let header = |n| format!("Root={};Sampled=0", trace_id(n));
+    let mut collector = Collector::new("{}");
+    notify(&json!([header(1), header(2)]).to_string());
+    assert_eq!(shorts(&collector.run(1)), ["0 unsampled()"], "of both nothing is known");
+    put_execution(execution("a", "SUCCEEDED", None));
+    notify(&json!([header(1), arn("a")]).to_string());
+    assert_eq!(shorts(&collector.run(1)), ["0 unsampled(a=SUCCEEDED)"], "the execution says so itself");
+    testing::xray::place(XRAY, "444455556666", REGION);
+    let mut collector = Collector::open("{}", None);
+    notify(&header(1));
+    let seen = collector.read();
+    assert!(reason(&seen[0]).contains("not sampled"), "{}", seen[0].attrs);
+    collector.settle(&seen, Outcome::Done);
     assert_queue_is_empty();
 }
 
@@ -210,6 +278,16 @@ fn ends_when_all_is_collected() {
     assert_eq!(out.len(), 2);
     assert!(ends.is_some_and(|end| end < 100), "{ends:?}");
     assert_queue_is_empty();
+}
+
+#[test]
+fn an_account_that_cannot_be_used_is_not_collected() {
+    let mut collector = Collector::new(r#"{"sweep":{},"stop_when_empty":true}"#);
+    testing::xray::broken_place(XRAY, CapabilityError::Temporary { reason: "expired".into(), after: None });
+    for _ in 0..100 {
+        assert!(!matches!(collector.source.read(1 << 20), Ok(Read::Finished)));
+        advance(10);
+    }
 }
 
 #[test]

@@ -1,7 +1,5 @@
 //! Looking for executions.
 
-use rayline_sdk::CapabilityError;
-
 use super::*;
 
 fn ended(name: &str, status: &str, stop: f64) -> Value {
@@ -153,4 +151,67 @@ fn the_watermark_waits_until_all_is_on_the_queue() {
             assert!(there >= 1 || !seen.is_empty());
         }
     }
+}
+
+#[test]
+fn many_lists_that_are_throttled_together_are_one_failure() {
+    let mut collector = Collector::new(r#"{"sweep":{"start":"1h"}}"#);
+    for n in 0..20 {
+        let mut told = ended(&format!("a{n}"), "SUCCEEDED", BEGIN - 10.0);
+        told["stateMachineArn"] = format!("{MACHINE}{n}").into();
+        put_execution(told);
+    }
+    (0..20).for_each(|_| testing::xray::fail(XRAY, "list ", throttled()));
+    let mut bodies = Vec::new();
+    for _ in 0..60 {
+        bodies.extend(collector.collect());
+        advance(1);
+    }
+    assert_eq!(bodies.len(), 20);
+    assert!(collector.checkpoint.is_some_and(|text| text.contains("111122223333/")));
+}
+
+#[test]
+fn a_filter_that_is_wrong_or_cannot_be_asked_keeps_back_no_list() {
+    let cases: [(CapabilityError, bool); 2] =
+        [(CapabilityError::Permanent("no such keyword".into()), true), (throttled(), false)];
+    for (error, is_swept) in cases {
+        alone(|| {
+            let mut collector = Collector::new(r#"{"sweep":{"filters":["chicken"]}}"#);
+            put_execution(ended("a", "SUCCEEDED", BEGIN - 10.0));
+            keep_failing("chicken", &error);
+            assert_eq!(shorts(&collector.run(200)), ["0 unsampled(a=SUCCEEDED)"]);
+            let checkpoint = collector.checkpoint.clone().unwrap();
+            assert!(checkpoint.contains(r#""111122223333/eu-west-1":"#), "{checkpoint}");
+            assert_eq!(checkpoint.contains("/traces"), is_swept, "{error:?}: {checkpoint}");
+            let told = testing::log::take().into_iter().filter(|(_, line)| line.contains("chicken")).count();
+            assert_eq!(told, usize::from(is_swept));
+        });
+    }
+}
+
+/// Without memory, and without end: what runs was found by the sweep before.
+#[test]
+fn what_runs_is_found_once_and_again_when_it_was_given_up() {
+    let options = r#"{"sweep":{"every_secs":1800},"give_up_after":"1d"}"#;
+    let mut first = Collector::new(options);
+    put_execution(execution("a", "RUNNING", None));
+    assert_eq!(shorts(&first.run(5)), ["0 partial(a=RUNNING)"]);
+    advance(3600);
+    first.run(5);
+    let checkpoint = first.checkpoint.clone();
+    drop(first);
+    // Its pending work is elsewhere.
+    advance(7200);
+    testing::queue::crash(EVENTS);
+    testing::queue::take(EVENTS);
+    let mut second = Collector::open(options, checkpoint.as_deref());
+    assert_eq!(shorts(&second.run(5)), [""; 0]);
+    assert_queue_is_empty();
+    let mut found = 0;
+    for _ in 0..48 {
+        advance(3600);
+        found += second.collect().len();
+    }
+    assert!((1..=4).contains(&found), "{found}");
 }

@@ -173,6 +173,21 @@ fn a_redrive_is_another_state() {
 }
 
 #[test]
+fn a_redrive_while_its_trace_is_throttled_is_seen() {
+    let mut collector = Collector::new("{}");
+    put_execution(execution("a", "FAILED", Some(1)));
+    put_trace(trace(1, &[segment("a", "1", Some(BEGIN - 1.0))]));
+    (0..3).for_each(|_| testing::xray::fail(XRAY, "trace ", throttled()));
+    notify(&arn("a"));
+    assert_eq!(shorts(&collector.run(2)), [""; 0]);
+    let mut redriven = execution("a", "RUNNING", Some(1));
+    redriven["redriveCount"] = 1.into();
+    put_execution(redriven.clone());
+    notify(&event(&redriven));
+    assert_eq!(shorts(&collector.run(10)), ["5 partial(a=RUNNING)+1"]);
+}
+
+#[test]
 fn a_message_that_is_not_due_goes_back() {
     let mut collector = Collector::new("{}");
     let pending = Pending { due_at: (BEGIN as u64 + 1000) * SECOND, ..Pending::default() };
