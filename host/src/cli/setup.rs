@@ -9,7 +9,7 @@ use super::Exit;
 use super::load::Loader;
 use crate::grant::http::Client;
 use crate::pipeline::{HttpGrant, Pipeline};
-use crate::setup::indices::Indices;
+use crate::setup::indices::{DEFAULT_PREFIX, Indices};
 use crate::setup::kibana::object::Form;
 use crate::setup::kibana::{self, Destination};
 
@@ -25,7 +25,7 @@ pub enum Command {
     Elasticsearch(elasticsearch::Args),
     /// Install index patterns, charts and dashboards in Kibana or OpenSearch Dashboards, or replace them.
     #[command(
-        after_help = "Examples:\n  rayline setup kibana central.toml --url https://kibana.example.com\n  rayline setup kibana central.toml --url https://kibana.example.com --space xray\n  rayline setup kibana --print > dashboards.ndjson\n\nThe `auth` and `ca_file` of `grants.http` of the pipeline's `elasticsearch-sink` are used, with --url for an address."
+        after_help = "Examples:\n  rayline setup kibana central.toml --url https://kibana.example.com\n  rayline setup kibana central.toml --url https://kibana.example.com --space xray\n  rayline setup kibana central.toml --print > dashboards.ndjson\n\nThe `index_prefix` of the pipeline's `elasticsearch-sink` is used, and the `auth` and `ca_file` of its `grants.http`, with --url for an address."
     )]
     Kibana(Kibana),
 }
@@ -33,7 +33,7 @@ pub enum Command {
 /// Where to, and with whose credentials.
 #[derive(Debug, clap::Args)]
 pub struct Kibana {
-    /// The pipeline file whose `elasticsearch-sink` has the credentials.
+    /// The pipeline file whose `elasticsearch-sink` has the credentials and the indices' prefix.
     #[arg(required_unless_present = "print", value_name = "PIPELINE")]
     pipeline: Option<PathBuf>,
     /// The address of Kibana or OpenSearch Dashboards, as a browser opens it.
@@ -46,7 +46,7 @@ pub struct Kibana {
     #[arg(long, value_name = "NAME")]
     tenant: Option<String>,
     /// Print the saved objects as a file to import, and connect to nothing: in the form of 7.10 for Kibana 7.9 to 8 and
-    /// OpenSearch Dashboards, or of 8.8 for Kibana 8.8 to 9.
+    /// OpenSearch Dashboards, or of 8.8 for Kibana 8.8 to 9. Without a pipeline for the default `index_prefix`.
     #[arg(long, value_enum, value_name = "FORM", num_args = 0..=1, require_equals = true, default_missing_value = "7.10")]
     print: Option<Form>,
 }
@@ -63,23 +63,25 @@ pub async fn setup(command: Command) -> anyhow::Result<Exit> {
 }
 
 async fn kibana(args: Kibana) -> anyhow::Result<Exit> {
+    let url = args.url.as_deref().map(address).transpose()?;
+    let indices = match &args.pipeline {
+        Some(file) => match Loader::for_pipelines(std::slice::from_ref(file), false)?.pipeline(file)? {
+            Ok(pipeline) => Some(the_index(&pipeline)?),
+            Err(report) => {
+                eprint!("{report}");
+                return Ok(Exit::Invalid);
+            }
+        },
+        None => None,
+    };
     if let Some(form) = args.print {
-        print!("{}", form.ndjson());
+        print!("{}", form.ndjson(indices.as_ref().map_or(DEFAULT_PREFIX, |indices| indices.prefix.as_str())));
         return Ok(Exit::Done);
     }
-    let (Some(file), Some(url)) = (args.pipeline, args.url) else { bail!("name a pipeline and --url") };
-    let url = address(&url)?;
-    let pipeline = match Loader::for_pipelines(std::slice::from_ref(&file), false)?.pipeline(&file)? {
-        Ok(pipeline) => pipeline,
-        Err(report) => {
-            eprint!("{report}");
-            return Ok(Exit::Invalid);
-        }
-    };
-    let grant = HttpGrant { urls: vec![url.clone()], ..index_grant(&pipeline)? };
-    let client = Client::open(&grant).await?;
+    let (Some(Indices { grant, prefix, .. }), Some(url)) = (indices, url) else { bail!("name a pipeline and --url") };
+    let client = Client::open(&HttpGrant { urls: vec![url.clone()], ..grant }).await?;
     let destination = Destination { space: args.space, tenant: args.tenant };
-    let installed = kibana::install(&client, &destination).await?;
+    let installed = kibana::install(&client, &destination, &prefix).await?;
     println!("{}: {} objects installed", installed.server, installed.objects);
     for (title, path) in installed.dashboards {
         println!("  {title}: {}{path}", url.as_str().trim_end_matches('/'));
@@ -102,12 +104,12 @@ fn address(text: &str) -> anyhow::Result<Url> {
     Ok(url)
 }
 
-/// The `http` grant of the pipeline's index.
-fn index_grant(pipeline: &Pipeline) -> anyhow::Result<HttpGrant> {
+/// The pipeline's index.
+fn the_index(pipeline: &Pipeline) -> anyhow::Result<Indices> {
     let mut sinks = pipeline.stages.iter().filter_map(Indices::of);
     let file = pipeline.path.display();
     match (sinks.next(), sinks.next()) {
-        (Some(index), None) => Ok(index.grant),
+        (Some(index), None) => Ok(index),
         (None, _) => bail!("{file} has no stage with the plugin elasticsearch-sink"),
         (Some(one), Some(other)) => bail!(
             "{file} has several stages with the plugin elasticsearch-sink ({}, {}): give a pipeline with one",

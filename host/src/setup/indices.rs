@@ -2,6 +2,9 @@
 
 use crate::pipeline::{Grant, HttpGrant, PluginRef, Stage};
 
+/// What the indices' names begin with where `index_prefix` says nothing else.
+pub const DEFAULT_PREFIX: &str = "xray";
+
 /// The indices of one stage.
 #[derive(Clone, Debug)]
 pub struct Indices {
@@ -20,7 +23,7 @@ impl Indices {
         let Some(Grant::Http(grant)) = stage.grants.get("http").filter(|_| name == "elasticsearch-sink") else {
             return None;
         };
-        let prefix = stage.options.get("index_prefix").and_then(|prefix| prefix.as_str()).unwrap_or("xray");
+        let prefix = stage.options.get("index_prefix").and_then(|prefix| prefix.as_str()).unwrap_or(DEFAULT_PREFIX);
         Some(Indices { stage: stage.name.clone(), grant: grant.clone(), prefix: prefix.to_owned() })
     }
 }

@@ -82,10 +82,18 @@ pub fn read(response: &Response, documents: usize) -> Answer<'_> {
     }
 }
 
+/// The longest wait that is asked for: a page about maintenance may name a day, and the server is back after minutes.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
 /// How long the server asks to wait. Of no time at all, and of a date instead of seconds, the host's own backoff is better.
 pub fn retry_after(response: &Response) -> Option<Duration> {
     let (_, seconds) = response.headers.iter().find(|(name, _)| name == "retry-after")?;
-    seconds.trim().parse().ok().filter(|seconds| *seconds > 0).map(Duration::from_secs)
+    seconds
+        .trim()
+        .parse()
+        .ok()
+        .filter(|seconds| *seconds > 0)
+        .map(|seconds| Duration::from_secs(seconds).min(LONGEST_WAIT))
 }
 
 /// Why a bulk was refused: the server's exception, or whatever a proxy or service before it says.

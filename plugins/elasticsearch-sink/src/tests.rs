@@ -278,9 +278,13 @@ fn an_answer_that_is_none_is_asked_for_again() {
 
 #[test]
 fn the_wait_that_a_server_asks_for_is_kept() {
-    for (header, expected) in
-        [("7", Some(7000)), (" 1 ", Some(1000)), ("0", None), ("Wed, 21 Oct 2026 07:28:00 GMT", None)]
-    {
+    for (header, expected) in [
+        ("7", Some(7000)),
+        (" 1 ", Some(1000)),
+        ("86400", Some(60_000)),
+        ("0", None),
+        ("Wed, 21 Oct 2026 07:28:00 GMT", None),
+    ] {
         let headers = vec![("retry-after".to_owned(), header.to_owned())];
         let answer = Response { status: 429, headers, body: Vec::new() };
         let (written, _) = write(&spans(2), move |_| Ok(answer.clone()));

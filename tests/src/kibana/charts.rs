@@ -45,7 +45,7 @@ fn check(engine: Engine) {
 
 /// The indices of this test instead of those of all.
 fn name(index: Index, prefix: &str) -> String {
-    index.pattern().replace("xray", prefix).replace("-*", "-2026.11")
+    index.pattern(prefix).replace("-*", "-2026.11")
 }
 
 fn write(server: &Search, index: Index, name: &str, golden: &[Golden]) {

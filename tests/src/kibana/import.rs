@@ -3,7 +3,7 @@
 use rayline::setup::kibana::object::Form;
 use serde_json::{Value, json};
 
-use super::recorder::{Answer, Recorder, Seen, file, kibana, opensearch, says};
+use super::recorder::{Answer, Objects, Recorder, Seen, file, kibana, kibana_with, opensearch, says};
 use crate::harness::{Ended, World};
 
 const AUTH: &str = r#"{ basic = { user = "elastic", password = "secret" } }"#;
@@ -23,10 +23,18 @@ fn pipeline(auth: &str) -> String {
     )
 }
 
+fn pipeline_for(prefix: &str, auth: &str) -> String {
+    format!("{}options.index_prefix = {prefix:?}\n", pipeline(auth))
+}
+
 /// Runs the command against the server.
 fn setup(server: &Recorder, auth: &str, more: &[&str]) -> Ended {
+    run(server, &pipeline(auth), more)
+}
+
+fn run(server: &Recorder, pipeline: &str, more: &[&str]) -> Ended {
     let world = World::new();
-    world.write("pipeline.toml", pipeline(auth));
+    world.write("pipeline.toml", pipeline);
     let url = server.url();
     world.rayline(&[&["setup", "kibana", "pipeline.toml", "--url", &url], more].concat()).ends()
 }
@@ -88,7 +96,7 @@ fn the_objects_are_imported_in_the_form_that_the_server_takes() {
         ),
     ];
     for (server, name, args, base, (xsrf, tenant), form) in cases {
-        let count = form.objects().len();
+        let count = form.objects("xray").len();
         setup(&server, AUTH, args)
             .with_code(0)
             .says(&format!("{name}: {count} objects"))
@@ -102,19 +110,36 @@ fn the_objects_are_imported_in_the_form_that_the_server_takes() {
         );
         assert_eq!(import.headers[xsrf], "true", "{name}");
         assert_eq!(import.headers.get("securitytenant").map(String::as_str), tenant, "{name}");
-        assert_eq!(file(import), form.ndjson(), "{name}");
+        assert_eq!(file(import), form.ndjson("xray"), "{name}");
     }
 }
 
 #[test]
-fn a_second_import_sends_the_same_again() {
-    let server = Recorder::start(kibana("8.19.2"));
-    for _ in 0..2 {
+fn a_second_import_replaces_what_is_there_and_touches_nothing_else() {
+    for (version, form) in [("7.9.0", Form::V7_10), ("8.19.2", Form::V8_8)] {
+        let objects = Objects::default();
+        objects.put("dashboard", "mine", json!("my own"));
+        let server = Recorder::start(kibana_with(&objects, version));
         setup(&server, AUTH, &[]).with_code(0);
+        let first = objects.all();
+        assert_eq!(first.len(), form.objects("xray").len() + 1);
+        objects.put("visualization", "rayline-status", json!("somebody's change"));
+        setup(&server, AUTH, &[]).with_code(0);
+        assert_eq!(objects.all(), first, "Kibana {version}");
     }
+}
+
+#[test]
+fn the_objects_of_several_prefixes_are_side_by_side() {
+    let objects = Objects::default();
+    let server = Recorder::start(kibana_with(&objects, "9.0.1"));
+    let link = |id: &str| format!("{}/app/dashboards#/view/{id}\n", server.url());
+    setup(&server, AUTH, &[]).with_code(0).says(&format!("X-Ray: executions: {}", link("rayline-executions")));
+    let acme = run(&server, &pipeline_for("acme", AUTH), &[]).with_code(0);
+    acme.says(&format!("X-Ray: executions (acme): {}", link("rayline-executions.acme")));
+    assert_eq!(objects.all().len(), 2 * Form::V8_8.objects("xray").len());
     let imports: Vec<String> = server.seen().iter().filter(|seen| seen.method == "POST").map(file).collect();
-    assert_eq!(imports.len(), 2);
-    assert_eq!(imports[0], imports[1]);
+    assert_eq!(imports, ["xray", "acme"].map(|prefix| Form::V8_8.ndjson(prefix)));
 }
 
 /// Since Kibana 8 an id is unique among all spaces: in a second one the objects get others.
@@ -123,7 +148,7 @@ fn the_links_follow_objects_that_the_server_renamed() {
     let renaming = |request: &Seen| match request.method.as_str() {
         "POST" => says(
             200,
-            json!({"success": true, "successCount": Form::V8_8.objects().len(), "successResults": [
+            json!({"success": true, "successCount": Form::V8_8.objects("xray").len(), "successResults": [
                 {"type": "dashboard", "id": "rayline-executions", "destinationId": "0b1c", "overwrite": true},
                 {"type": "dashboard", "id": "rayline-services", "overwrite": true}]}),
         ),
@@ -136,7 +161,7 @@ fn the_links_follow_objects_that_the_server_renamed() {
 
 #[test]
 fn what_the_server_says_of_an_object_is_shown() {
-    let count = Form::V8_8.objects().len();
+    let count = Form::V8_8.objects("xray").len();
     let error = |error: Value| json!([{"type": "visualization", "id": "rayline-status", "error": error}]);
     for (errors, says) in [
         (
@@ -265,7 +290,10 @@ fn the_objects_are_printed_without_a_server_and_a_pipeline() {
         [(&["--print"][..], Form::V7_10), (&["--print=7.10"], Form::V7_10), (&["--print=8.8"], Form::V8_8)]
     {
         let printed = world.rayline(&[&["setup", "kibana"], args].concat()).succeeds().stdout;
-        assert_eq!(printed, form.ndjson());
+        assert_eq!(printed, form.ndjson("xray"));
+        world.write("acme.toml", pipeline_for("acme", AUTH));
+        let printed = world.rayline(&[&["setup", "kibana", "acme.toml"], args].concat()).succeeds().stdout;
+        assert_eq!(printed, form.ndjson("acme"));
     }
     world.rayline(&["setup", "kibana"]).ends().with_code(2).says("--url");
     world.rayline(&["setup", "kibana", "--print=9"]).ends().with_code(2).says("8.8");

@@ -23,7 +23,11 @@ const TEXTS: [&str; 9] = [
 ];
 
 fn lines(form: Form) -> Vec<Value> {
-    form.ndjson().lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
+    lines_for(form, "xray")
+}
+
+fn lines_for(form: Form, prefix: &str) -> Vec<Value> {
+    form.ndjson(prefix).lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
 }
 
 /// The value with every JSON text in it parsed.
@@ -118,8 +122,8 @@ fn the_stamps_are_those_that_the_oldest_server_of_the_form_knows() {
 
 #[test]
 fn every_reference_leads_to_an_object_and_has_its_user() {
-    for form in FORMS {
-        let lines = lines(form);
+    for (form, prefix) in FORMS.into_iter().flat_map(|form| [(form, "xray"), (form, "acme")]) {
+        let lines = lines_for(form, prefix);
         let places: BTreeSet<_> = lines
             .iter()
             .map(|line| (&line["type"], &line["id"]))
@@ -168,7 +172,7 @@ fn what_kibana_draws_is_what_the_search_asks_for() {
         let (content, search) = (&line["attributes"], chart.search_body());
         let index = line["references"][0]["id"].as_str().expect("an id");
         let pattern = lines(Form::V7_10).iter().find(|line| line["id"] == index).expect("the index pattern")["attributes"]["title"].clone();
-        assert_eq!(pattern, chart.index.pattern(), "{}", chart.id);
+        assert_eq!(pattern, chart.index.pattern("xray"), "{}", chart.id);
         match &chart.view {
             View::Numbers { .. } => {
                 let mut below = search.get("aggs");
@@ -201,7 +205,7 @@ fn what_kibana_draws_is_what_the_search_asks_for() {
             }
             View::Timeline { .. } => {
                 let url = &content["visState"]["params"]["spec"]["data"][0]["url"];
-                assert_eq!(url["index"], chart.index.pattern());
+                assert_eq!(url["index"], chart.index.pattern("xray"));
                 for name in ["size", "_source", "sort"] {
                     assert_eq!(url["body"][name], search[name]);
                 }
@@ -217,6 +221,26 @@ fn what_kibana_draws_is_what_the_search_asks_for() {
         compared += 1;
     }
     assert_eq!(compared, every_chart().count());
+}
+
+/// Of the index and its prefix, nothing but patterns, ids and the names of dashboards.
+#[test]
+fn another_prefix_changes_patterns_and_ids_and_no_more() {
+    for form in FORMS {
+        let text = form.ndjson("acme");
+        assert!(["xray-executions", "xray-traces", "xray-spans"].iter().all(|name| !text.contains(name)), "{text}");
+        let (ours, theirs) = (lines(form), lines_for(form, "acme"));
+        for (own, other) in ours.iter().zip(&theirs) {
+            assert_eq!(format!("{}.acme", own["id"].as_str().expect("an id")), other["id"].as_str().expect("an id"));
+            let kinds = ["executions", "traces", "spans"];
+            let own = own["attributes"].to_string().replace("X-Ray: executions\"", "X-Ray: executions (acme)\"");
+            let own = own.replace("services and pipeline\"", "services and pipeline (acme)\"");
+            let own =
+                kinds.iter().fold(own, |text, kind| text.replace(&format!("xray-{kind}-*"), &format!("acme-{kind}-*")));
+            assert_eq!(own, other["attributes"].to_string());
+        }
+        assert_eq!(ours.len(), theirs.len());
+    }
 }
 
 /// Every field that an object mentions is one that its chart declares.

@@ -93,17 +93,39 @@ pub fn says(status: u16, body: Value) -> Answer {
     (status, vec![("content-type", "application/json; charset=utf-8".to_owned())], body.to_string())
 }
 
+/// What a server keeps: the lines of its objects, by their space, type and id.
+#[derive(Clone, Default)]
+pub struct Objects(Arc<Mutex<BTreeMap<[String; 3], Value>>>);
+
+impl Objects {
+    pub fn all(&self) -> BTreeMap<[String; 3], Value> {
+        self.0.lock().expect("no panic").clone()
+    }
+
+    /// What somebody else does there.
+    pub fn put(&self, kind: &str, id: &str, line: Value) {
+        self.0.lock().expect("no panic").insert(["", kind, id].map(str::to_owned), line);
+    }
+}
+
 /// Kibana of this version, for the user `elastic` with the password `secret`, with the space `xray`.
 pub fn kibana(version: &'static str) -> impl Fn(&Seen) -> Answer + Clone {
-    move |request| dashboards(request, version, "kbn-xsrf")
+    kibana_with(&Objects::default(), version)
+}
+
+/// It has these objects.
+pub fn kibana_with(objects: &Objects, version: &'static str) -> impl Fn(&Seen) -> Answer + Clone + use<> {
+    let objects = objects.clone();
+    move |request| dashboards(request, version, "kbn-xsrf", &objects)
 }
 
 /// OpenSearch Dashboards of this version, for the same user.
 pub fn opensearch(version: &'static str) -> impl Fn(&Seen) -> Answer + Clone {
-    move |request| dashboards(request, version, "osd-xsrf")
+    let objects = Objects::default();
+    move |request| dashboards(request, version, "osd-xsrf", &objects)
 }
 
-fn dashboards(request: &Seen, version: &str, xsrf: &str) -> Answer {
+fn dashboards(request: &Seen, version: &str, xsrf: &str, objects: &Objects) -> Answer {
     // elastic:secret
     if request.headers.get("authorization").map(String::as_str) != Some("Basic ZWxhc3RpYzpzZWNyZXQ=") {
         return says(401, json!({"statusCode": 401, "error": "Unauthorized", "message": "Unauthorized"}));
@@ -119,28 +141,72 @@ fn dashboards(request: &Seen, version: &str, xsrf: &str) -> Answer {
                    "status": {"overall": {"level": "available", "state": "green"}}}),
         ),
         ("GET", "/api/spaces/space/xray") => says(200, json!({"id": "xray", "name": "X-Ray", "disabledFeatures": []})),
-        ("POST", "/api/saved_objects/_import?overwrite=true" | "/s/xray/api/saved_objects/_import?overwrite=true") => {
-            says(200, imported(&file(request)))
-        }
+        ("POST", path) => match path.split_once("/api/saved_objects/_import") {
+            Some((space @ ("" | "/s/xray"), query)) => {
+                // OpenSearch Dashboards knows what Kibana 7.10 did.
+                let known = if xsrf == "osd-xsrf" { (7, 10) } else { two(version) };
+                says(200, imported(&file(request), known, space, query == "?overwrite=true", objects))
+            }
+            _ => says(404, json!({"statusCode": 404, "error": "Not Found", "message": "Not Found"})),
+        },
         _ => says(404, json!({"statusCode": 404, "error": "Not Found", "message": "Not Found"})),
     }
 }
 
-/// What both programs answer to an import into an empty server.
-fn imported(file: &str) -> Value {
-    let objects: Vec<Value> = file.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect();
-    let place = |object: &Value| (object["type"].to_string(), object["id"].to_string());
-    let there: BTreeSet<_> = objects.iter().map(place).collect();
+/// What both programs answer to an import, and keep of it.
+fn imported(file: &str, known: (u32, u32), space: &str, overwrites: bool, objects: &Objects) -> Value {
+    let lines: Vec<Value> = file.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect();
+    let place = |line: &Value| {
+        [json!(space), line["type"].clone(), line["id"].clone()]
+            .map(|text| text.as_str().unwrap_or_default().to_owned())
+    };
+    let mut there = objects.0.lock().expect("no panic");
+    let together: BTreeSet<_> = lines.iter().map(place).chain(there.keys().cloned()).collect();
     let mut errors = Vec::new();
-    for object in &objects {
-        let references = object["references"].as_array().expect("references");
-        let missing: Vec<&Value> = references.iter().filter(|reference| !there.contains(&place(reference))).collect();
-        if !missing.is_empty() {
-            errors.push(json!({"type": object["type"], "id": object["id"],
-                               "error": {"type": "missing_references", "references": missing}}));
-        }
+    for line in &lines {
+        let references = line["references"].as_array().expect("references");
+        let missing: Vec<&Value> = references.iter().filter(|it| !together.contains(&place(it))).collect();
+        let error = match flaw(line, known) {
+            Some(message) => json!({"type": "unknown", "statusCode": 422, "message": message}),
+            None if !missing.is_empty() => json!({"type": "missing_references", "references": missing}),
+            None if !overwrites && there.contains_key(&place(line)) => json!({"type": "conflict"}),
+            None => {
+                there.insert(place(line), line.clone());
+                continue;
+            }
+        };
+        errors.push(json!({"type": line["type"], "id": line["id"], "error": error}));
     }
-    json!({"success": errors.is_empty(), "successCount": objects.len() - errors.len(), "errors": errors})
+    json!({"success": errors.is_empty(), "successCount": lines.len() - errors.len(), "errors": errors})
+}
+
+/// What a server that knows this much does not take of an object.
+fn flaw(line: &Value, known: (u32, u32)) -> Option<String> {
+    let kind = line["type"].as_str().unwrap_or_default();
+    if !["dashboard", "index-pattern", "search", "visualization"].contains(&kind) {
+        return Some(format!("Unsupported saved object type: {kind:?}"));
+    }
+    let is_text = |value: &Value| value.as_str().is_some_and(|text| !text.is_empty());
+    if !is_text(&line["id"]) || !is_text(&line["attributes"]["title"]) {
+        return Some("an object has an id and a title".to_owned());
+    }
+    // Servers before 8.8 do not look at the stamps of later ones, and take what has no other for one of Kibana 6.
+    let mut stamps = vec![&line["migrationVersion"][kind]];
+    if known >= (8, 8) {
+        stamps.extend([&line["typeMigrationVersion"], &line["coreMigrationVersion"]]);
+    }
+    let stamps: Vec<(u32, u32)> = stamps.iter().filter_map(|stamp| stamp.as_str()).map(two).collect();
+    match stamps.iter().max() {
+        None => Some("the object has no version, and is migrated from the first".to_owned()),
+        Some(stamp) if *stamp > known => Some(format!("belongs to a more recent version of Kibana {stamp:?}")),
+        Some(_) => None,
+    }
+}
+
+/// Major and minor.
+fn two(version: &str) -> (u32, u32) {
+    let mut parts = version.split('.').map(|part| part.parse().expect("a number"));
+    (parts.next().expect("a major"), parts.next().expect("a minor"))
 }
 
 /// The one part of a multipart body, read as RFC 7578 says.

@@ -66,6 +66,23 @@ pub struct Response {
     pub body: Bytes,
 }
 
+impl Response {
+    /// Whether the security of Elasticsearch or OpenSearch refuses what was asked (403). The credentials are good then, and
+    /// what else they may do is not said: a proxy or service before it that does not know who asks answers something else.
+    pub fn is_denied_by_rules(&self) -> bool {
+        #[derive(serde::Deserialize)]
+        struct Refusal {
+            error: Cause,
+        }
+        #[derive(serde::Deserialize)]
+        struct Cause {
+            r#type: String,
+        }
+        let refusal = serde_json::from_slice(&self.body).map(|Refusal { error }| error.r#type);
+        self.status == 403 && refusal.is_ok_and(|kind| kind == "security_exception")
+    }
+}
+
 /// A request whose headers and body are ready.
 struct Prepared {
     method: Method,
@@ -79,6 +96,8 @@ struct Failed {
     error: HttpError,
     /// Nothing of it arrived there.
     is_unsent: bool,
+    /// It is the server that is silent: others may be well.
+    is_silent: bool,
 }
 
 impl Client {
@@ -122,7 +141,8 @@ impl Client {
     }
 
     /// Sends a request and reads the whole answer, of whatever status. A server that cannot be reached is passed over;
-    /// one that broke off is followed by the next only where the request is safe to repeat.
+    /// one that broke off, or did not answer in time, is followed by the next only where the request is safe to repeat.
+    /// Later requests pass over all of these for a while.
     ///
     /// # Errors
     ///
@@ -133,14 +153,15 @@ impl Client {
         let mut last = None;
         let mut order = self.0.servers.order(Instant::now()).into_iter().peekable();
         while let Some(server) = order.next() {
+            let began = Instant::now();
             match self.attempt(server, &request).await {
                 Ok(response) => {
                     server.resume();
                     return Ok(response);
                 }
-                Err(Failed { error, is_unsent }) => {
+                Err(Failed { error, is_unsent, is_silent }) => {
                     // The last one's failure is the caller's to tell.
-                    if is_unsent && server.rest(Instant::now()) && order.peek().is_some() {
+                    if is_silent && server.rest(began, Instant::now()) && order.peek().is_some() {
                         tracing::warn!("{error}; the other servers do its work meanwhile");
                     }
                     if matches!(error, HttpError::Permanent(_)) || !(is_unsent || request.method.is_safe()) {
@@ -212,7 +233,7 @@ impl Client {
     ) -> Result<Response, Failed> {
         let failed = |error: reqwest::Error| {
             let is_unsent = error.is_connect();
-            Failed { error: HttpError::from_client(&server.url, error), is_unsent }
+            Failed { error: HttpError::from_client(&server.url, error), is_unsent, is_silent: true }
         };
         let sent = self.0.http.request(request.method.clone(), url.clone()).headers(headers);
         let mut response =
@@ -240,7 +261,7 @@ impl Client {
 
 impl From<HttpError> for Failed {
     fn from(error: HttpError) -> Failed {
-        Failed { error, is_unsent: false }
+        Failed { error, is_unsent: false, is_silent: false }
     }
 }
 

@@ -12,7 +12,7 @@ use crate::setup::mapping;
 /// One chart.
 #[derive(Debug)]
 pub struct Chart {
-    /// The saved object's id: what an import replaces. Never changes.
+    /// The saved object's id, for the default `index_prefix`: what an import replaces. Never changes.
     pub id: &'static str,
     /// Above the chart.
     pub title: &'static str,
@@ -212,9 +212,9 @@ impl Index {
         }
     }
 
-    /// What stands in a search's path. Dashboards are for the sink's default `index_prefix`.
-    pub fn pattern(self) -> String {
-        let patterns: Vec<String> = self.kinds().iter().map(|kind| kind.pattern("xray")).collect();
+    /// What stands in a search's path.
+    pub fn pattern(self, prefix: &str) -> String {
+        let patterns: Vec<String> = self.kinds().iter().map(|kind| kind.pattern(prefix)).collect();
         patterns.join(",")
     }
 

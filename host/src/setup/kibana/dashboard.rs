@@ -2,13 +2,14 @@
 
 use super::chart::{Chart, Index};
 use super::charts;
+use crate::setup::indices::DEFAULT_PREFIX;
 
 /// One dashboard.
 #[derive(Debug)]
 pub struct Dashboard {
-    /// The saved object's id. Never changes.
+    /// The saved object's id, for the default `index_prefix`. Never changes.
     pub id: &'static str,
-    /// Its name in the list.
+    /// Its name in the list, for the default `index_prefix`.
     pub title: &'static str,
     /// Below the name.
     pub description: &'static str,
@@ -82,6 +83,13 @@ pub static DASHBOARDS: [Dashboard; 2] = [
         ],
     },
 ];
+
+impl Dashboard {
+    /// Its name for the indices with this prefix.
+    pub fn title_for(&self, prefix: &str) -> String {
+        if prefix == DEFAULT_PREFIX { self.title.to_owned() } else { format!("{} ({prefix})", self.title) }
+    }
+}
 
 /// Every chart, in the order of the dashboards.
 pub fn every_chart() -> impl Iterator<Item = &'static Chart> {

@@ -79,6 +79,7 @@ pub(super) async fn import(
     base: &str,
     tenant: Option<&str>,
     form: Form,
+    prefix: &str,
 ) -> anyhow::Result<Imported> {
     let path = format!("{base}/api/saved_objects/_import?overwrite=true");
     let mut headers = vec![
@@ -86,7 +87,7 @@ pub(super) async fn import(
         (server.xsrf().to_owned(), "true".to_owned()),
     ];
     headers.extend(tenant.map(|tenant| ("securitytenant".to_owned(), tenant.to_owned())));
-    let body = multipart(&form.ndjson());
+    let body = multipart(&form.ndjson(prefix));
     let request = Request { method: Method::POST, path: path.clone(), headers, body, gzip: false };
     let response = client.send(request).await.context("the server stopped answering")?;
     if response.status != 200 {
@@ -94,7 +95,7 @@ pub(super) async fn import(
     }
     let answer: Answer = serde_json::from_slice(&response.body)
         .with_context(|| format!("{server} answers the import with something that is no verdict on it"))?;
-    let expected = form.objects().len();
+    let expected = form.objects(prefix).len();
     if !answer.success || !answer.errors.is_empty() || answer.success_count != expected {
         let reasons: String = answer.errors.iter().map(|error| format!("\n  {error}")).collect();
         bail!("{server} took {} of {expected} objects{reasons}", answer.success_count);

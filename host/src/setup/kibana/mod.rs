@@ -23,6 +23,7 @@ use anyhow::bail;
 use crate::grant::http::Client;
 use dashboard::DASHBOARDS;
 use import::Imported;
+use object::own_id;
 use server::{Product, Server};
 
 /// Where in the server the objects go.
@@ -42,15 +43,15 @@ pub struct Installed {
     /// How many objects are there now.
     pub objects: usize,
     /// Title and path below the server's address, for each dashboard.
-    pub dashboards: Vec<(&'static str, String)>,
+    pub dashboards: Vec<(String, String)>,
 }
 
-/// Imports every object into the server behind `client`. Objects of an earlier import are replaced, changes that
-/// somebody made to them are lost; nothing else is touched.
+/// Imports every object, for the indices with this prefix, into the server behind `client`. Objects of an earlier import
+/// are replaced, changes that somebody made to them are lost; nothing else is touched.
 ///
 /// # Errors
 /// What the server is or says, for the person who must act on it. An import can have been done in part.
-pub async fn install(client: &Client, destination: &Destination) -> anyhow::Result<Installed> {
+pub async fn install(client: &Client, destination: &Destination, prefix: &str) -> anyhow::Result<Installed> {
     let server = Server::find(client).await?;
     destination.check(&server)?;
     let base = match &destination.space {
@@ -61,10 +62,13 @@ pub async fn install(client: &Client, destination: &Destination) -> anyhow::Resu
         None => String::new(),
     };
     let form = server.form()?;
-    let imported = import::import(client, &server, &base, destination.tenant.as_deref(), form).await?;
+    let imported = import::import(client, &server, &base, destination.tenant.as_deref(), form, prefix).await?;
     let dashboards = DASHBOARDS
         .iter()
-        .map(|dashboard| (dashboard.title, format!("{base}/app/dashboards#/view/{}", imported.id_of(dashboard.id))))
+        .map(|dashboard| {
+            let id = own_id(dashboard.id, prefix);
+            (dashboard.title_for(prefix), format!("{base}/app/dashboards#/view/{}", imported.id_of(&id)))
+        })
         .collect();
     let Imported { objects, .. } = imported;
     Ok(Installed { server, objects, dashboards })

@@ -6,6 +6,7 @@ use super::chart::{Chart, Index, View};
 use super::dashboard::{DASHBOARDS, every_chart};
 use super::json::{text, with};
 use super::{saved_dashboard, visualization};
+use crate::setup::indices::DEFAULT_PREFIX;
 
 /// Which programs can import the objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -50,20 +51,27 @@ const DURATIONS: [(&str, &str); 3] =
     [("event.duration", "nanoseconds"), ("duration_ms", "milliseconds"), ("xray.lag_ms", "milliseconds")];
 
 impl Form {
-    /// Every object; those that others refer to come first.
-    pub fn objects(self) -> Vec<SavedObject> {
-        let mut objects: Vec<SavedObject> = Index::EVERY.into_iter().map(index_pattern).collect();
-        objects.extend(every_chart().map(chart));
+    /// Every object, for the indices with this prefix; those that others refer to come first.
+    pub fn objects(self, prefix: &str) -> Vec<SavedObject> {
+        let mut objects: Vec<SavedObject> =
+            Index::EVERY.into_iter().map(|index| index_pattern(index, prefix)).collect();
+        objects.extend(every_chart().map(|it| chart(it, prefix)));
         if self == Form::V7_10 {
             objects.extend(DASHBOARDS.iter().map(saved_dashboard::control_panel));
         }
-        objects.extend(DASHBOARDS.iter().map(|dashboard| saved_dashboard::dashboard(dashboard, self)));
+        objects.extend(DASHBOARDS.iter().map(|dashboard| saved_dashboard::dashboard(dashboard, self, prefix)));
+        for object in &mut objects {
+            object.id = own_id(&object.id, prefix);
+            for reference in &mut object.references {
+                reference.id = own_id(&reference.id, prefix);
+            }
+        }
         objects
     }
 
     /// Every object as a file to import: one a line.
-    pub fn ndjson(self) -> String {
-        self.objects().iter().map(|object| format!("{}\n", object.line(self))).collect()
+    pub fn ndjson(self, prefix: &str) -> String {
+        self.objects(prefix).iter().map(|object| format!("{}\n", object.line(self))).collect()
     }
 }
 
@@ -90,7 +98,13 @@ impl Reference {
     }
 }
 
-fn index_pattern(index: Index) -> SavedObject {
+/// The id of an object for the indices with this prefix. Another than the default one stands in it, so that one server can
+/// have the objects of several; after a point, which no id has by itself.
+pub(super) fn own_id(id: &str, prefix: &str) -> String {
+    if prefix == DEFAULT_PREFIX { id.to_owned() } else { format!("{id}.{prefix}") }
+}
+
+fn index_pattern(index: Index, prefix: &str) -> SavedObject {
     let formats: Map<String, Value> = DURATIONS
         .into_iter()
         .map(|(field, unit)| {
@@ -102,7 +116,7 @@ fn index_pattern(index: Index) -> SavedObject {
         kind: "index-pattern",
         id: index.id().to_owned(),
         attributes: json!({
-            "title": index.pattern(),
+            "title": index.pattern(prefix),
             "timeFieldName": "@timestamp",
             // None: the server asks the index for them.
             "fields": "[]",
@@ -113,7 +127,7 @@ fn index_pattern(index: Index) -> SavedObject {
     }
 }
 
-fn chart(chart: &Chart) -> SavedObject {
+fn chart(chart: &Chart, prefix: &str) -> SavedObject {
     let common = json!({
         "title": chart.title,
         "description": chart.description,
@@ -126,7 +140,7 @@ fn chart(chart: &Chart) -> SavedObject {
             ("search", "7.4.0", with(common, more))
         }
         View::Numbers { .. } | View::Timeline { .. } => {
-            let state = text(&visualization::state(chart));
+            let state = text(&visualization::state(chart, prefix));
             let more = [("visState", state), ("uiStateJSON", text(&visualization::ui_state()))];
             ("visualization", "7.8.0", with(common, more))
         }

@@ -19,7 +19,7 @@ struct Panel {
     grid: [u32; 4],
 }
 
-pub(super) fn dashboard(dashboard: &Dashboard, form: Form) -> SavedObject {
+pub(super) fn dashboard(dashboard: &Dashboard, form: Form, prefix: &str) -> SavedObject {
     let panels = panels(dashboard, form);
     let mut references: Vec<Reference> = panels
         .iter()
@@ -34,7 +34,7 @@ pub(super) fn dashboard(dashboard: &Dashboard, form: Form) -> SavedObject {
         .collect();
     let panels = panels.iter().enumerate().map(|(place, panel)| panel.json(place, form)).collect();
     let common = json!({
-        "title": dashboard.title,
+        "title": dashboard.title_for(prefix),
         "description": dashboard.description,
         "version": 1,
         "panelsJSON": text(&Value::Array(panels)),

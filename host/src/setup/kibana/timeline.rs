@@ -7,7 +7,7 @@ use super::visualization::COLORS;
 
 /// The Vega specification. `%context%` and `%timefield%` are Kibana's and OpenSearch Dashboards': the dashboard's
 /// choices and time range become the query.
-pub(super) fn spec(index: Index, size: u32) -> Value {
+pub(super) fn spec(index: Index, prefix: &str, size: u32) -> Value {
     let (statuses, colors): (Vec<&str>, Vec<&str>) = COLORS.into_iter().unzip();
     json!({
         "$schema": "https://vega.github.io/schema/vega/v5.json",
@@ -18,7 +18,7 @@ pub(super) fn spec(index: Index, size: u32) -> Value {
             "url": {
                 "%context%": true,
                 "%timefield%": "@timestamp",
-                "index": index.pattern(),
+                "index": index.pattern(prefix),
                 "body": {"size": size, "_source": TIMELINE, "sort": latest_first()},
             },
             "format": {"property": "hits.hits"},

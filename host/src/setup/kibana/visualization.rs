@@ -8,7 +8,7 @@ use super::json::with;
 use super::timeline;
 
 /// `visState`: title, type, how it is drawn, what is aggregated. A table of documents is no visualization and has none.
-pub(super) fn state(chart: &Chart) -> Value {
+pub(super) fn state(chart: &Chart, prefix: &str) -> Value {
     match &chart.view {
         View::Numbers { drawing, metrics, buckets } => json!({
             "title": chart.title,
@@ -19,7 +19,7 @@ pub(super) fn state(chart: &Chart) -> Value {
         View::Timeline { size } => json!({
             "title": chart.title,
             "type": "vega",
-            "params": {"spec": timeline::spec(chart.index, *size).to_string()},
+            "params": {"spec": timeline::spec(chart.index, prefix, *size).to_string()},
             "aggs": [],
         }),
         View::Documents { .. } => Value::Null,

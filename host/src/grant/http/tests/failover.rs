@@ -83,10 +83,57 @@ fn a_server_that_could_not_be_reached_comes_last_for_a_while() {
     assert_eq!([order(start), order(start), order(start), order(start)], ["abc", "bca", "cab", "abc"]);
     let find =
         |host: &str| servers.order(start).into_iter().find(|server| server.url.host_str() == Some(host)).unwrap();
-    assert!(find("a").rest(start) && !find("a").rest(later(1)) && find("c").rest(start));
+    let rest = |host, began, ended| find(host).rest(later(began), later(ended));
+    assert!(rest("a", 0, 0) && !rest("a", 1, 1) && rest("c", 0, 0));
     assert_eq!([order(later(2)), order(later(2))], ["bca", "bca"]);
     assert_eq!(order(later(10)), "bca");
     find("a").resume();
     let healthy: Vec<String> = (0..3).map(|_| order(later(2))).collect();
     assert_eq!(healthy, ["abc", "abc", "bac"]);
+}
+
+#[test]
+fn one_request_alone_finds_out_whether_a_server_is_back() {
+    let servers = Servers::new(&["http://a", "http://b"].map(|url| Url::parse(url).unwrap()));
+    let start = Instant::now();
+    let later = |secs| start + Duration::from_secs(secs);
+    let firsts = |secs, count: usize| -> String {
+        (0..count).filter_map(|_| servers.order(later(secs))[0].url.host_str()).collect()
+    };
+    let find = |host: &str| servers.order(start).into_iter().find(|it| it.url.host_str() == Some(host)).unwrap();
+    // It let a request wait for 60 s, and rests for as long.
+    find("a").rest(start, later(60));
+    assert_eq!(firsts(119, 4), "bbbb");
+    let trial = firsts(120, 4);
+    assert_eq!(trial.matches('a').count(), 1, "{trial}");
+    assert_eq!(firsts(179, 4), "bbbb", "the one still waits");
+    find("a").resume();
+    assert_eq!(firsts(179, 4).matches('a').count(), 2);
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_answer_is_left_out_and_nothing_is_sent_twice() {
+    let broken = Server::start(|_| Answer::broken(BROKEN)).await;
+    let silent = Server::start(|_| Answer::Silence).await;
+    for away in [&broken, &silent] {
+        let server = Server::start(|_| Answer::ok("hello")).await;
+        let timeout = Duration::from_millis(200);
+        let client = open(HttpGrant { timeout, ..grant(&[&away.url, &server.url]) }).await;
+        let answers = [client.send(post("/", "a")).await, client.send(post("/", "b")).await];
+        assert_eq!(answers.each_ref().map(|answer| answer.is_ok()), [false, true]);
+        for _ in 0..4 {
+            assert_eq!(text(&client.send(post("/", "c")).await.unwrap()), (200, "hello"));
+        }
+        assert_eq!((away.asked().len(), server.asked().len()), (1, 5));
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_is_refused_before_it_is_sent_says_nothing_of_a_server() {
+    let (one, two) = (Server::start(|_| Answer::ok("")).await, Server::start(|_| Answer::ok("")).await);
+    let client = client(&[&one.url, &two.url]).await;
+    for path in ["/..", "/..", "/", "/"] {
+        let _ = client.send(get(path)).await;
+    }
+    assert_eq!((one.asked().len(), two.asked().len()), (1, 1));
 }
