@@ -24,7 +24,9 @@ demo: build ## The main job, on samples of three accounts: events, collection, q
 	@echo "Results are in $(DEMO)/archive and $(DEMO)/documents"
 
 test: lint ## Everything that must hold.
+	@rm -f target/release/skipped.txt
 	$(CARGO) test --release --workspace --features rayline/failpoints
+	@cat target/release/skipped.txt 2>/dev/null || true
 
 lint: deny ## Formatting, lints, dependencies, docs.
 	$(CARGO) fmt --all --check

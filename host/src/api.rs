@@ -28,11 +28,8 @@ impl Api {
     /// Serves until the returned task is aborted.
     ///
     /// # Errors
-    /// When the address cannot be listened on.
-    pub async fn serve(self, address: SocketAddr) -> anyhow::Result<tokio::task::JoinHandle<()>> {
-        let listener = TcpListener::bind(address)
-            .await
-            .with_context(|| format!("cannot listen on {address} (`api.address`): is another host there?"))?;
+    /// When the listener has no address any more.
+    pub fn serve(self, listener: TcpListener) -> anyhow::Result<tokio::task::JoinHandle<()>> {
         tracing::info!(address = %listener.local_addr()?, "serving /health and /metrics");
         let router = Router::new().route("/health", get(health)).route("/metrics", get(metrics)).with_state(self);
         Ok(tokio::spawn(async move {
@@ -41,6 +38,16 @@ impl Api {
             }
         }))
     }
+}
+
+/// Takes the address of an [`Api`]: before the pipelines start, so that none is torn down where it is taken.
+///
+/// # Errors
+/// When the address cannot be listened on.
+pub async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address} (`api.address`): is another host there?"))
 }
 
 /// 200 when every stage does its work, else 503; the body says which does not, and why.

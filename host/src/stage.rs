@@ -295,5 +295,5 @@ pub(crate) fn trap(error: &wasmtime::Error, state: &State) -> Trap {
         Words::Stderr(line) if !is_limit => format!("{cause}; its last words: {line}"),
         _ => cause.to_string(),
     };
-    Trap { reason: reason.replace(['\n', '\r'], " ") }
+    Trap { reason: answer::line(&reason) }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::net::TcpListener;
 
 use serde_json::Value;
 
@@ -182,6 +183,9 @@ fn a_hangup_reads_the_files_again() {
     world.write("pipeline.toml", "data_dir = 3");
     host.signal("HUP");
     host.until_it_says("the pipeline files have errors");
+    fs::remove_file(world.path("pipeline.toml")).expect("a file");
+    host.signal("HUP");
+    host.until_it_says("cannot read the pipeline file");
     world.write("pipeline.toml", copying("data", "in.queue", "second", ""));
     host.signal("HUP");
     host.until_it_says("starting anew");
@@ -190,6 +194,70 @@ fn a_hangup_reads_the_files_again() {
     assert_eq!(written(&world, "first").len(), 10);
     host.signal("TERM");
     host.ends().with_code(0);
+}
+
+#[test]
+fn an_address_that_is_taken_is_said_before_anything_is_read() {
+    let world = World::new();
+    world.send("in.queue", &numbered(10));
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("an address");
+    world.write("pipeline.toml", copying("data", "in.queue", "out", &format!("api.address = \"{address}\"")));
+    world.rayline(&["run", "pipeline.toml"]).ends().with_code(1).says("is another host there?");
+    let left = world.take("in.queue");
+    assert_eq!(left.len(), 10);
+    assert!(left.iter().all(|event| event["attrs"]["receive_count"] == 1), "{left:?}");
+}
+
+/// What a terminal's pager does that nobody scrolls.
+#[test]
+fn a_host_whose_output_nobody_reads_ends_when_it_is_told_twice() {
+    let world = World::new();
+    world.write(
+        "pipeline.toml",
+        format!(
+            r#"
+            data_dir = "data"
+            [sources.in]
+            plugin = {:?}
+            options.count = 1_000_000
+            [sinks.out]
+            plugin = "print-sink"
+            inputs = ["in"]
+            grants.output = "stdout"
+            "#,
+            guest("guest-source")
+        ),
+    );
+    let mut host = world.rayline(&["run", "pipeline.toml"]).start_unread();
+    host.until_it_says("running");
+    // The pipe is full.
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    host.signal("TERM");
+    host.until_it_says("stopping");
+    host.signal("TERM");
+    host.ends().with_code(5);
+}
+
+#[test]
+fn a_replay_takes_what_the_archive_has_and_arguments_that_can_be() {
+    let world = World::new();
+    world.send("in.queue", &numbered(1));
+    world.write("archive/one.json", "{}");
+    world.write(
+        "replay.toml",
+        copying("data", "in.queue", "out", "").replace("inputs = [\"in\"]", "inputs = [\"in\", \"archive\"]")
+            + "[sources.archive]\nplugin = \"archive-source\"\ngrants.objects = \"file:archive\"",
+    );
+    let arguments =
+        [("--sha256", "abc"), ("--execution", "foo"), ("--rate", "0")].map(|(argument, value)| [argument, value]);
+    for [argument, value] in arguments {
+        let says = format!("error: {argument}: ");
+        world.rayline(&["replay", "replay.toml", argument, value]).ends().with_code(2).says(&says).says(value);
+    }
+    let dry = world.rayline(&["replay", "replay.toml", "--dry-run"]).succeeds();
+    assert_eq!(dry.stdout, "archive: 1 objects read, 1 messages, 2 bytes would be replayed\n");
+    assert_eq!(world.take("in.queue").len(), 1);
 }
 
 #[test]

@@ -72,7 +72,9 @@ fn dead(world: &World) -> Vec<(String, String)> {
 /// must be of the poisonous ones, and the others must all arrive.
 fn sorted_out(count: u64, poison_every: u64, options: &str) -> Vec<String> {
     let world = World::new();
-    world.run(&pipeline(&counting(count, poison_every), &transform(options), FILES));
+    let ended = world.run(&pipeline(&counting(count, poison_every), &transform(options), FILES));
+    let ended = ended.says(&format!("{count} in,"));
+    drop(ended);
     let poisonous = |n: &u64| n % poison_every == poison_every - 1;
     assert_eq!(numbers(&world.path("out")), (0..count).filter(|n| !poisonous(n)).collect());
     let mut dead = dead(&world);
@@ -187,6 +189,43 @@ fn a_paused_stage_goes_on_when_an_event_passes() {
     assert_eq!(world.take("in.queue"), [] as [Value; 0]);
 }
 
+#[test]
+fn a_paused_stage_comes_to_the_end_of_a_batch_that_is_all_bad() {
+    let world = World::new();
+    let poison: Vec<String> = (0..103).map(|n| format!("{{\"poison\":{n}}}")).collect();
+    world.send("in.queue", &poison);
+    let panics = transform("options = { fault = \"panic\", at = \"poison\" }\nbatch.max_events = 103");
+    let mut host = world.start(&pipeline(&queue("in.queue", false), &panics, FILES));
+    let address = host.address();
+    paused(&mut host, &address, "middle");
+    world.send("in.queue", &numbered(10));
+    host.until("the others", |_| (lines(&world.path("out")).len() == 10).then_some(()));
+    host.until("health", |_| (get(&address, "/health")?.0 == 200).then_some(()));
+    host.signal("TERM");
+    host.ends().with_code(0).says("an event passed");
+    let dead: BTreeSet<String> = dead(&world).into_iter().map(|(body, _)| body).collect();
+    assert_eq!(dead, poison.into_iter().collect());
+}
+
+#[test]
+fn what_waits_for_another_try_does_not_keep_the_host_from_stopping() {
+    let slow = "retry = { initial_secs = 600, max_secs = 600 }\n";
+    let traps = plugin("guest-source") + slow + "options = { count = 1000, panic_at = 0 }";
+    let keeps = transform("options.fault = \"none\"");
+    let not_yet = transform(&format!("{slow}options.fault = \"not_yet\""));
+    for (source, middle, waits) in
+        [(traps, &keeps, "the source trapped"), (queue("in.queue", false), &not_yet, "cannot open the stage")]
+    {
+        let world = World::new();
+        let mut host = world.start(&pipeline(&source, middle, FILES));
+        let address = host.address();
+        host.until_it_says(waits);
+        host.until("a problem", |_| (get(&address, "/health")?.0 == 503).then_some(()));
+        host.signal("TERM");
+        host.ends().with_code(0);
+    }
+}
+
 fn faulty_sink(options: &str) -> String {
     plugin("guest-sink") + "grants.queue = \"file:out.queue\"\nbatch.timeout_secs = 0.1\n" + options
 }
@@ -205,9 +244,10 @@ fn a_sink_that_rejects_everything_is_paused() {
     let address = host.address();
     paused(&mut host, &address, "out");
     host.kill();
-    assert!(dead(&world).len() < 300);
-    let left = world.take("in.queue").len();
-    assert!(left + dead(&world).len() >= 2000, "{left} are left");
+    let mut found: BTreeSet<String> = dead(&world).into_iter().map(|(body, _)| body).collect();
+    assert!(found.len() < 300, "{} dead letters", found.len());
+    found.extend(world.take("in.queue").iter().map(|event| event["body"].to_string()));
+    assert_eq!(found, numbered(2000).into_iter().collect(), "each is in the queue or in the dead letter");
 
     world.send("again.queue", &numbered(2000));
     world.write("pipeline.toml", pipeline(&queue("again.queue", true), &keep, &rejects));
@@ -224,6 +264,16 @@ fn what_a_sink_wants_again_arrives() {
     ));
     assert_eq!(arrived(&world).len(), 500);
     assert_eq!(dead(&world), []);
+}
+
+#[test]
+fn a_sink_does_not_wait_longer_than_the_pipeline_says() {
+    let world = World::new();
+    let options =
+        "options = { retry = \"poison\", retry_ms = 86_400_000 }\nretry = { initial_secs = 0.01, max_secs = 0.05 }";
+    let keeps = transform("options.fault = \"none\"");
+    world.run(&pipeline(&counting(20, 10), &keeps, &faulty_sink(options)));
+    assert_eq!(arrived(&world).len(), 20);
 }
 
 #[test]

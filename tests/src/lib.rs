@@ -1,5 +1,7 @@
 //! Every test of the project, in one binary. The table of contents:
 
+#![forbid(unsafe_code)]
+
 /// The specification of the documents as a plain, slow program.
 #[cfg(test)]
 mod reference;
@@ -15,6 +17,10 @@ mod flatten;
 /// Every error of a pipeline file and its remedy.
 #[cfg(test)]
 mod validate;
+
+/// What must hold of the host's own source text.
+#[cfg(test)]
+mod sources;
 
 /// Runs the real host, in a folder of its own for each test.
 #[cfg(test)]

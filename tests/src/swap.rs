@@ -1,13 +1,16 @@
 //! A stage swapped for another with the same host.
 
 use std::collections::BTreeSet;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::{Value, json};
 
 use crate::e2e::assert_same;
-use crate::harness::{World, build, files, generated, guest, lines, target, target_is_installed, workspace};
+use crate::harness::{
+    World, build, files, generated, guest, lines, skip, target, target_is_installed, wasip2_guest, workspace,
+};
 
 const FIELD: &str = "execution.input";
 
@@ -134,7 +137,7 @@ fn redact() -> Vec<(&'static str, PathBuf)> {
     let node = works("node", &["--version"]) && works("npm", &["--version"]);
     for (language, name, there) in [("Python", "redact-python", python), ("JavaScript", "redact-javascript", node)] {
         if !there {
-            println!("skipped: {name} is not built, there is no {language} here that can");
+            skip(&format!("{name} is not built, there is no {language} here that can"));
             continue;
         }
         let out = target().join("test-guests").join(name);
@@ -176,22 +179,18 @@ fn redact_gives_the_same_answer_in_every_language() {
     }
 }
 
+/// A guest of `tests/guests` for `wasm32-wasip2`, where that can be built.
+fn ordinary(name: &str) -> Option<PathBuf> {
+    let there = target_is_installed("wasm32-wasip2");
+    if !there {
+        skip(&format!("{name} is not built, `rustup target add wasm32-wasip2` is missing"));
+    }
+    there.then(|| wasip2_guest(name))
+}
+
 #[test]
 fn an_ordinary_guest_of_wasip2_that_uses_a_hash_map_runs() {
-    if !target_is_installed("wasm32-wasip2") {
-        println!("skipped: `rustup target add wasm32-wasip2` for the guest with a HashMap");
-        return;
-    }
-    let out = target().join("test-guests/wasip2");
-    let output = Command::new("cargo")
-        .args(["build", "--release", "--target", "wasm32-wasip2", "-p", "guest-wasip2-hashmap", "--target-dir"])
-        .arg(&out)
-        .current_dir(workspace("tests/guests"))
-        .env_remove("CARGO_TARGET_DIR")
-        .output()
-        .expect("cargo");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let plugin = out.join("wasm32-wasip2/release/guest_wasip2_hashmap.wasm");
+    let Some(plugin) = ordinary("guest-wasip2-hashmap") else { return };
     let events = ["{\"n\":1}".to_owned(), "{\"n\":22}".to_owned()];
     let (out, dead) = through(&plugin, "", &events);
     let bodies: Vec<_> = out.iter().map(|event| event["body"].clone()).collect();
@@ -203,6 +202,35 @@ fn an_ordinary_guest_of_wasip2_that_uses_a_hash_map_runs() {
         .succeeds()
         .says("there and powerless")
         .says("wasi:random/");
+}
+
+#[test]
+fn an_ordinary_guest_of_wasip2_reaches_nothing() {
+    let Some(plugin) = ordinary("guest-wasip2-reach") else { return };
+    // It is there: what is refused is not what nobody serves.
+    let server = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = server.local_addr().expect("an address").to_string();
+    let tries = [
+        ("bind", "127.0.0.1:0"),
+        ("connect", address.as_str()),
+        ("environment", "PATH"),
+        ("look-up", "localhost:80"),
+        ("read", "/etc/passwd"),
+        ("request", address.as_str()),
+        ("write", "/tmp/rayline-was-here"),
+    ];
+    let events = tries.map(|(what, place)| json!(format!("{what} {place}")).to_string());
+    let (out, dead) = through(&plugin, "", &events);
+    let bodies: Vec<Value> = out.iter().map(|event| event["body"].clone()).collect();
+    assert_eq!(bodies, tries.map(|(what, _)| json!({ what: "refused" })));
+    assert!(dead.is_empty(), "{dead:?}");
+    server.set_nonblocking(true).expect("a socket");
+    assert!(server.accept().is_err(), "nobody came");
+
+    let (out, dead) = through(&plugin, "limits.call_secs = 2", &["\"sleep 86400\"".to_owned()]);
+    assert_eq!(out, [] as [Value; 0]);
+    let reasons: Vec<String> = dead.into_iter().map(|(_, reason)| reason).collect();
+    assert!(matches!(&reasons[..], [reason] if reason.contains("2 s of computing or sleeping")), "{reasons:?}");
 }
 
 /// Built for the first 0.1: every later host runs them.
@@ -254,5 +282,4 @@ fn frozen_guests_run() {
     for expected in ["asked to reject a part", "asked to reject", "asked to panic"] {
         assert!(reasons.iter().any(|reason| reason.contains(expected)), "{expected}: {reasons:?}");
     }
-    assert!(guest("guest-source").is_file());
 }

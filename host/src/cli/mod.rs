@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
@@ -121,6 +122,9 @@ enum Command {
     },
 }
 
+/// How long the end of the process waits for threads that block.
+const UNENDING: Duration = Duration::from_secs(2);
+
 fn long_version() -> &'static str {
     const { concat_version() }
 }
@@ -159,6 +163,8 @@ pub fn main() -> ExitCode {
             }
         }
     });
+    // A write to a pipe that nobody reads blocks its thread for ever.
+    runtime.shutdown_timeout(UNENDING);
     match result {
         Ok(exit) => exit.into(),
         Err(error) => {

@@ -2,14 +2,15 @@
 
 use std::path::PathBuf;
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 
 use super::Exit;
 use super::finite::{Ended, run_to_end};
 use super::load::Loader;
 use super::run::summarize;
-use crate::pipeline::{Kind, Pipeline, PluginRef};
+use crate::delivery::checkpoint::CheckpointFile;
+use crate::pipeline::{Pipeline, PluginRef, Stage};
 
 /// Which part of the archive.
 #[derive(Debug, clap::Args)]
@@ -52,10 +53,17 @@ pub async fn replay(args: Args) -> anyhow::Result<Exit> {
             return Ok(Exit::Invalid);
         }
     };
-    narrow(&mut pipeline, &args)?;
+    let schema = loader.plugin(&archive())?.facts().options_schema.clone().unwrap_or_default();
+    let refused = narrow(&mut pipeline, &args, &schema)?;
+    if !refused.is_empty() {
+        refused.iter().for_each(|refusal| eprintln!("error: {refusal}"));
+        return Ok(Exit::Invalid);
+    }
     if args.dry_run {
         pipeline.name.push_str("-dry-run");
-        pipeline.stages.retain(|stage| stage.kind == Kind::Source);
+        // Other sources may never end, and what they read is not the archive's.
+        pipeline.stages.retain(reads_archive);
+        forget(&pipeline)?;
     }
     let Ended { status, exit, .. } = run_to_end(&pipeline, &loader).await?;
     if args.dry_run {
@@ -70,17 +78,18 @@ pub async fn replay(args: Args) -> anyhow::Result<Exit> {
     Ok(exit)
 }
 
-fn narrow(pipeline: &mut Pipeline, args: &Args) -> anyhow::Result<()> {
-    let options = [
-        ("from", args.from.as_ref().map(|text| json!(text))),
-        ("to", args.to.as_ref().map(|text| json!(text))),
-        ("account", args.account.as_ref().map(|text| json!(text))),
-        ("execution_arn", args.execution.as_ref().map(|text| json!(text))),
-        ("sha256", args.sha256.as_ref().map(|text| json!(text))),
-        ("rate_per_sec", args.rate.map(|rate| json!(rate))),
+/// Puts the arguments into the options of every `archive-source`. Returns what is wrong with them.
+fn narrow(pipeline: &mut Pipeline, args: &Args, schema: &Value) -> anyhow::Result<Vec<String>> {
+    let arguments = [
+        ("--from", "from", args.from.as_ref().map(|text| json!(text))),
+        ("--to", "to", args.to.as_ref().map(|text| json!(text))),
+        ("--account", "account", args.account.as_ref().map(|text| json!(text))),
+        ("--execution", "execution_arn", args.execution.as_ref().map(|text| json!(text))),
+        ("--sha256", "sha256", args.sha256.as_ref().map(|text| json!(text))),
+        ("--rate", "rate_per_sec", args.rate.map(|rate| json!(rate))),
     ];
-    let archive = PluginRef::Shipped("archive-source".to_owned());
-    let mut sources = pipeline.stages.iter_mut().filter(|stage| stage.plugin == archive).peekable();
+    let given = || arguments.iter().filter_map(|(argument, name, value)| Some((*argument, *name, value.as_ref()?)));
+    let mut sources = pipeline.stages.iter_mut().filter(|stage| reads_archive(stage)).peekable();
     if sources.peek().is_none() {
         bail!(
             "{} has no source with `plugin = \"archive-source\"`: there is nothing to replay",
@@ -89,8 +98,32 @@ fn narrow(pipeline: &mut Pipeline, args: &Args) -> anyhow::Result<()> {
     }
     for stage in sources {
         let Value::Object(declared) = &mut stage.options else { continue };
-        for (name, value) in options.iter().filter_map(|(name, value)| Some((*name, value.clone()?))) {
-            declared.insert(name.to_owned(), value);
+        declared.extend(given().map(|(_, name, value)| (name.to_owned(), value.clone())));
+    }
+    let validator = jsonschema::validator_for(schema).context("the options of `archive-source` have no schema")?;
+    let options: Value = given().map(|(_, name, value)| (name.to_owned(), value.clone())).collect();
+    let refused = validator.iter_errors(&options).map(|error| {
+        let path = error.instance_path().to_string();
+        let argument = given().find(|(_, name, _)| path.trim_start_matches('/') == *name);
+        format!("{}: {error}", argument.map_or(path.as_str(), |(argument, ..)| argument))
+    });
+    Ok(refused.collect())
+}
+
+fn archive() -> PluginRef {
+    PluginRef::Shipped("archive-source".to_owned())
+}
+
+fn reads_archive(stage: &Stage) -> bool {
+    stage.plugin == archive()
+}
+
+/// A dry run that was interrupted is no reason to count less in the next.
+fn forget(pipeline: &Pipeline) -> anyhow::Result<()> {
+    for stage in &pipeline.stages {
+        for number in 0..stage.instances.max {
+            let checkpoint = CheckpointFile::new(&pipeline.data_dir, &pipeline.name, &stage.name, number);
+            checkpoint.remove().context("cannot remove the checkpoint of an earlier dry run")?;
         }
     }
     Ok(())

@@ -1,18 +1,20 @@
 //! `rayline run`.
 
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tracing::{error, info};
 
 use super::Exit;
 use super::load::Loader;
 use super::progress::Bar;
-use crate::api::Api;
+use crate::api::{self, Api};
 use crate::data_dir::{DataDir, DataDirError};
 use crate::metrics::Metrics;
 use crate::pipeline::{Grant, Kind, Pipeline};
@@ -24,20 +26,46 @@ use crate::run::{Drained, Feed, Plugins, Running, StageError, Status, Stopper};
 /// When a file cannot be read or a pipeline cannot be started.
 pub async fn run(files: &[PathBuf]) -> anyhow::Result<Exit> {
     let mut signals = Signals::new()?;
+    let checked = tokio::select! {
+        checked = Checked::read(files) => checked?,
+        () = signals.stopped() => return Ok(Exit::Done),
+    };
+    let Some(mut checked) = checked else { return Ok(Exit::Invalid) };
     loop {
-        let loader = Loader::for_pipelines(files, true)?;
-        let Some(pipelines) = loader.pipelines(files)? else { return Ok(Exit::Invalid) };
-        match run_once(&pipelines, &loader.plugins(), &mut signals, files).await? {
+        match run_once(&checked, &mut signals, files).await? {
             End::Exit(exit) => return Ok(exit),
-            End::Reload => info!("starting anew with the pipeline files as they are now"),
+            End::Reload(next) => {
+                info!("starting anew with the pipeline files as they were read");
+                checked = next;
+            }
         }
+    }
+}
+
+/// Pipelines without errors and their components. What was checked is what is run: the files are not read again.
+struct Checked {
+    pipelines: Vec<Pipeline>,
+    plugins: Plugins,
+}
+
+impl Checked {
+    /// `None` when a file has errors, which are then on standard error. A thread of its own compiles: signals are heard
+    /// meanwhile.
+    async fn read(files: &[PathBuf]) -> anyhow::Result<Option<Checked>> {
+        let files = files.to_vec();
+        tokio::task::spawn_blocking(move || {
+            let loader = Loader::for_pipelines(&files, true)?;
+            let pipelines = loader.pipelines(&files)?;
+            Ok(pipelines.map(|pipelines| Checked { pipelines, plugins: loader.plugins() }))
+        })
+        .await?
     }
 }
 
 /// How a set of running pipelines ended.
 enum End {
     Exit(Exit),
-    Reload,
+    Reload(Checked),
 }
 
 /// Signals to a running host.
@@ -66,9 +94,12 @@ impl Signals {
         })
     }
 
-    /// Returns when the process is told to stop.
+    /// Returns when the process is told to stop. A hangup is kept for later.
     pub async fn stopped(&mut self) {
-        while !matches!(self.next().await, Signal::Stop) {}
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
     }
 
     async fn next(&mut self) -> Signal {
@@ -80,29 +111,24 @@ impl Signals {
     }
 }
 
-async fn run_once(
-    pipelines: &[Pipeline],
-    plugins: &Plugins,
-    signals: &mut Signals,
-    files: &[PathBuf],
-) -> anyhow::Result<End> {
+async fn run_once(checked: &Checked, signals: &mut Signals, files: &[PathBuf]) -> anyhow::Result<End> {
+    let pipelines = &checked.pipelines;
     let locks = take(pipelines)?;
+    let listeners = listen(pipelines).await?;
     let metrics = Metrics::new();
-    let mut stoppers = Vec::new();
-    let mut statuses = Vec::new();
-    let mut bars = Vec::new();
-    let mut running = JoinSet::new();
-    for pipeline in pipelines {
-        let started = Running::start(pipeline, plugins, &metrics, Feed::Sources).await?;
-        info!(pipeline = pipeline.name, stages = pipeline.stages.len(), "running");
-        stoppers.push(started.stopper());
-        bars.push(Bar::follow(started.status()));
-        statuses.push(started.status());
-        running.spawn(started.join());
-    }
-    let apis = serve(pipelines, &metrics, &statuses).await?;
-    let mut reload = false;
-    let mut stopping = false;
+    let started = tokio::select! {
+        started = start(checked, &metrics) => started?,
+        () = signals.stopped() => {
+            error!("told to stop while starting: ending at once, events in flight come again");
+            return Ok(End::Exit(Exit::Released));
+        }
+    };
+    let stoppers: Vec<Stopper> = started.iter().map(Running::stopper).collect();
+    let statuses: Vec<Status> = started.iter().map(Running::status).collect();
+    let bars: Vec<Bar> = statuses.iter().cloned().map(Bar::follow).collect();
+    let mut running: JoinSet<_> = started.into_iter().map(Running::join).collect();
+    let apis = serve(listeners, &metrics, &statuses)?;
+    let (mut reading, mut reload, mut stopping) = (None, None, false);
     let mut exit = Exit::Done;
     loop {
         tokio::select! {
@@ -126,27 +152,57 @@ async fn run_once(
                     stopping = true;
                     stop(&stoppers);
                 }
-                Signal::Reload => match Loader::for_pipelines(files, true)?.pipelines(files)? {
-                    Some(_) => {
+                Signal::Reload => reading = Some(Box::pin(Checked::read(files))),
+            },
+            Some(read) = next(&mut reading) => {
+                reading = None;
+                match read {
+                    Ok(Some(next)) => {
                         info!("the pipeline files were read again, draining");
-                        reload = true;
+                        reload = Some(next);
                         stop(&stoppers);
                     }
-                    None => error!("the pipeline files have errors, going on with what was read before"),
-                },
+                    Ok(None) => error!("the pipeline files have errors, going on with what was read before"),
+                    Err(error) => error!("going on with the pipeline files that were read before: {error:#}"),
+                }
             },
         }
     }
     drop(bars);
-    apis.iter().for_each(tokio::task::JoinHandle::abort);
+    for api in apis {
+        api.abort();
+        // Until then it has the address.
+        let _ = api.await;
+    }
     drop(locks);
-    if reload && !stopping && matches!(exit, Exit::Done | Exit::Released) {
-        return Ok(End::Reload);
+    if !stopping
+        && matches!(exit, Exit::Done | Exit::Released)
+        && let Some(next) = reload
+    {
+        return Ok(End::Reload(next));
     }
     for (pipeline, status) in pipelines.iter().zip(&statuses) {
         summarize(pipeline, status);
     }
     Ok(End::Exit(exit))
+}
+
+/// What is being read, once it is.
+async fn next<F: Future + Unpin>(reading: &mut Option<F>) -> Option<F::Output> {
+    match reading {
+        Some(reading) => Some(reading.await),
+        None => None,
+    }
+}
+
+/// Starts every pipeline.
+async fn start(checked: &Checked, metrics: &Arc<Metrics>) -> anyhow::Result<Vec<Running>> {
+    let mut started = Vec::new();
+    for pipeline in &checked.pipelines {
+        started.push(Running::start(pipeline, &checked.plugins, metrics, Feed::Sources).await?);
+        info!(pipeline = pipeline.name, stages = pipeline.stages.len(), "running");
+    }
+    Ok(started)
 }
 
 fn stop(stoppers: &[Stopper]) {
@@ -161,20 +217,25 @@ fn take(pipelines: &[Pipeline]) -> Result<Vec<DataDir>, DataDirError> {
     folders.into_iter().map(DataDir::take).collect()
 }
 
-async fn serve(
-    pipelines: &[Pipeline],
-    metrics: &Arc<Metrics>,
-    statuses: &[Status],
-) -> anyhow::Result<Vec<tokio::task::JoinHandle<()>>> {
+/// Takes each different `api.address`.
+async fn listen(pipelines: &[Pipeline]) -> anyhow::Result<Vec<TcpListener>> {
     let mut addresses: Vec<_> = pipelines.iter().filter_map(|pipeline| pipeline.api_address).collect();
     addresses.sort_unstable();
     addresses.dedup();
-    let mut apis = Vec::new();
+    let mut listeners = Vec::new();
     for address in addresses {
-        let api = Api { metrics: metrics.clone(), pipelines: statuses.to_vec() };
-        apis.push(api.serve(address).await?);
+        listeners.push(api::listen(address).await?);
     }
-    Ok(apis)
+    Ok(listeners)
+}
+
+fn serve(
+    listeners: Vec<TcpListener>,
+    metrics: &Arc<Metrics>,
+    statuses: &[Status],
+) -> anyhow::Result<Vec<JoinHandle<()>>> {
+    let api = Api { metrics: metrics.clone(), pipelines: statuses.to_vec() };
+    listeners.into_iter().map(|listener| api.clone().serve(listener)).collect()
 }
 
 /// The exit code that a pipeline's end stands for.

@@ -1,11 +1,10 @@
 //! Merges events into the batches that a stage is called with: by bytes, events, time, and `group_by` labels.
 //!
 //! A batch is closed when it is full, when its oldest event has waited for the batch's timeout, when the budget presses
-//! it, and when nothing more can come. While all instances are busy, batches that are due or pressed stay open and grow.
+//! it, when too many others are open, and when nothing more can come. While all instances are busy, batches that are due or pressed stay open and grow.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
@@ -18,29 +17,36 @@ use crate::pipeline::Batch;
 /// Closed batches that may wait for an instance. One more than none, so that an instance never waits for the batcher.
 const READY: usize = 1;
 
+/// Open batches, at most. The labels that batches are grouped by are words of whoever sends a message.
+const OPEN: usize = 1_000;
+
 /// One stage's batcher.
 pub struct Batcher {
     config: Batch,
     budget: Arc<Budget>,
-    open: VecDeque<Group>,
+    /// The oldest first, by the numbers in `by_key`.
+    open: BTreeMap<u64, Group>,
+    by_key: HashMap<Key, u64>,
+    next: u64,
     ready: VecDeque<Vec<Claimed>>,
 }
 
-/// A batch that still takes events. In `open` the oldest stands first.
+/// The values of the `group_by` labels.
+type Key = Vec<Option<String>>;
+
+/// A batch that still takes events.
 struct Group {
-    key: Vec<Option<String>>,
+    key: Key,
     events: Vec<Claimed>,
     bytes: usize,
     due: Instant,
     open: OpenBatch,
-    /// The last label set seen to belong here: most events share theirs with the one before.
-    labels: Labels,
 }
 
 impl Batcher {
     /// A batcher for a stage with this `batch` table.
     pub fn new(config: Batch, budget: Arc<Budget>) -> Self {
-        Batcher { config, budget, open: VecDeque::new(), ready: VecDeque::new() }
+        Batcher { config, budget, open: BTreeMap::new(), by_key: HashMap::new(), next: 0, ready: VecDeque::new() }
     }
 
     /// Moves events from `input` to batches in `output` until the input is closed and all is handed over, or nobody
@@ -53,7 +59,7 @@ impl Batcher {
             if closed && self.open.is_empty() && self.ready.is_empty() {
                 return;
             }
-            let due = self.open.front().filter(|_| self.ready.is_empty()).map(|group| group.due);
+            let due = self.open.values().next().filter(|_| self.ready.is_empty()).map(|group| group.due);
             tokio::select! {
                 permit = output.reserve(), if !self.ready.is_empty() => {
                     let Ok(permit) = permit else { return };
@@ -74,73 +80,64 @@ impl Batcher {
 
     fn add(&mut self, claimed: Claimed) {
         let bytes = claimed.event.bytes();
-        let at = self.group_of(&claimed.event.labels);
-        let full =
-            |group: &Group| group.events.len() >= self.config.max_events || group.bytes + bytes > self.config.max_bytes;
-        let at = match at {
-            Some(at) if self.open.get(at).is_some_and(full) => {
-                self.close(at);
-                None
-            }
-            found => found,
-        };
-        if let Some(group) = at.and_then(|at| self.open.get_mut(at)) {
-            group.labels = claimed.event.labels.clone();
-            group.open.add(&claimed);
-            group.events.push(claimed);
-            group.bytes += bytes;
-        } else {
-            let mut open = self.budget.open_batch();
-            open.add(&claimed);
-            self.open.push_back(Group {
-                key: self.key(&claimed.event.labels),
-                labels: claimed.event.labels.clone(),
-                bytes,
-                events: vec![claimed],
-                due: Instant::now() + self.config.timeout,
-                open,
-            });
+        let key = self.key(&claimed.event.labels);
+        let mut number = self.by_key.get(&key).copied();
+        let has_room = |group: &Group| group.bytes + bytes <= self.config.max_bytes;
+        if let Some(at) = number.take_if(|at| !self.open.get(at).is_some_and(has_room)) {
+            self.close(at);
+        }
+        let number = number.unwrap_or_else(|| self.open(key));
+        let Some(group) = self.open.get_mut(&number) else { return };
+        group.open.add(&claimed);
+        group.events.push(claimed);
+        group.bytes += bytes;
+        if group.events.len() >= self.config.max_events || group.bytes >= self.config.max_bytes {
+            self.close(number);
         }
     }
 
-    fn group_of(&self, labels: &Labels) -> Option<usize> {
-        if self.config.group_by.is_empty() {
-            return (!self.open.is_empty()).then_some(0);
+    fn open(&mut self, key: Key) -> u64 {
+        if self.open.len() >= OPEN
+            && let Some((oldest, _)) = self.open.first_key_value()
+        {
+            self.close(*oldest);
         }
-        self.open.iter().position(|group| Arc::ptr_eq(&group.labels, labels)).or_else(|| {
-            let key = self.key(labels);
-            self.open.iter().position(|group| group.key == key)
-        })
+        let number = self.next;
+        self.next += 1;
+        self.by_key.insert(key.clone(), number);
+        let due = Instant::now() + self.config.timeout;
+        self.open.insert(number, Group { key, events: Vec::new(), bytes: 0, due, open: self.budget.open_batch() });
+        number
     }
 
-    fn key(&self, labels: &Labels) -> Vec<Option<String>> {
+    fn key(&self, labels: &Labels) -> Key {
         let value = |key: &String| labels.iter().find(|(k, _)| k == key).map(|(_, v)| v.clone());
         self.config.group_by.iter().map(value).collect()
     }
 
     fn close_due(&mut self, all: bool) {
         let now = Instant::now();
-        let is_due = |group: &Group| all || group.due <= now || group.open.is_pressed();
-        while (all || self.ready.is_empty()) && self.open.front().is_some_and(is_due) {
-            self.close(0);
+        while let Some((number, oldest)) = self.open.first_key_value() {
+            let is_due = all || self.ready.is_empty() && (oldest.due <= now || oldest.open.is_pressed());
+            if !is_due {
+                return;
+            }
+            self.close(*number);
         }
     }
 
-    fn close(&mut self, at: usize) {
-        if let Some(group) = self.open.remove(at) {
+    fn close(&mut self, number: u64) {
+        if let Some(group) = self.open.remove(&number) {
+            self.by_key.remove(&group.key);
             self.ready.push_back(group.events);
         }
     }
 }
 
-/// Waits between attempts: exponential, with jitter, for ever.
-pub fn backoff(initial: Duration, max: Duration) -> impl Iterator<Item = Duration> {
-    use backon::{BackoffBuilder as _, ExponentialBuilder};
-    ExponentialBuilder::default().with_min_delay(initial).with_max_delay(max).with_jitter().without_max_times().build()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::delivery::claim::{Claim, Ticket};
     use crate::event::Event;
@@ -202,6 +199,23 @@ mod tests {
         assert_eq!(batches(soon, 1000, &[("a", 1), ("a", 2)], false).await, [vec![1, 2]]);
         let late = config(1000, 100, HOUR, &[]);
         assert!(batches(late, 1000, &[("a", 1)], false).await.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn closes_at_once_when_it_is_exactly_full() {
+        let events = [("a", 4), ("a", 6)];
+        for full in [config(1000, 2, HOUR, &[]), config(10, 100, HOUR, &[])] {
+            assert_eq!(batches(full, 1000, &events, false).await, [vec![4, 6]]);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn closes_the_oldest_when_too_many_are_open() {
+        let accounts: Vec<String> = (0..OPEN + 1).map(|n| n.to_string()).collect();
+        let mut events: Vec<(&str, usize)> = accounts.iter().map(|account| (account.as_str(), 1)).collect();
+        events.insert(1, ("0", 2));
+        let closed = batches(config(1000, 100, HOUR, &["account"]), 1 << 20, &events, false).await;
+        assert_eq!(closed, [vec![1, 2]]);
     }
 
     #[tokio::test(start_paused = true)]

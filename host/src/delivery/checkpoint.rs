@@ -18,6 +18,8 @@ pub struct Readings {
     open: VecDeque<Reading>,
     first: u64,
     by_ticket: HashMap<u64, u64>,
+    /// Something was released and must come again: no later checkpoint is safe any more.
+    released: bool,
 }
 
 struct Reading {
@@ -50,12 +52,20 @@ impl Readings {
         self.open.front().map(|reading| reading.at)
     }
 
+    /// Whether everything that was handed out is settled as done.
+    pub fn all_done(&self) -> bool {
+        self.open.is_empty() && !self.released
+    }
+
     /// A released ticket must come again, so no checkpoint at or after its reading is ever safe.
     fn advance(&mut self) -> Option<String> {
         let mut safe = None;
-        while let Some(reading) = self.open.pop_front_if(|reading| reading.unsettled == 0 && !reading.released) {
+        while let Some(reading) = self.open.pop_front_if(|reading| reading.unsettled == 0) {
             self.first += 1;
-            safe = reading.checkpoint.or(safe);
+            self.released |= reading.released;
+            if !self.released {
+                safe = reading.checkpoint.or(safe);
+            }
         }
         safe
     }
@@ -115,10 +125,24 @@ mod tests {
         assert_eq!(readings.add(&[4], Some("d".into())), None);
         assert_eq!(readings.settle(done(3)), None);
         assert_eq!(readings.settle(done(2)), None);
+        assert!(!readings.all_done());
         assert_eq!(readings.settle(done(1)), Some("c".into()));
         assert_eq!(readings.settle(Settlement { ticket: 4, done: false }), None);
         assert_eq!(readings.add(&[], Some("e".into())), None, "what was released must come again");
         assert_eq!(readings.settle(done(9)), None);
+        assert!(!readings.all_done());
+    }
+
+    #[test]
+    fn nothing_is_kept_of_what_was_released() {
+        let mut readings = Readings::default();
+        assert!(readings.all_done());
+        for ticket in 0..100 {
+            assert_eq!(readings.add(&[ticket], Some(ticket.to_string())), None);
+            assert_eq!(readings.settle(Settlement { ticket, done: ticket != 1 }), (ticket == 0).then(|| "0".into()));
+            assert_eq!((readings.open.len(), readings.by_ticket.len()), (0, 0));
+        }
+        assert!(!readings.all_done());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
@@ -46,10 +46,12 @@ impl Crew {
     /// When the stage said `fatal`, cannot be opened, or its breaker tripped in a finite pipeline. Events held then are
     /// released.
     pub async fn run(mut self, mut batches: mpsc::Receiver<Vec<Claimed>>) -> Result<(), StageError> {
+        let (no_more, needless) = watch::channel(false);
         for _ in 0..self.stage.config.instances.min {
             if let Some(mut worker) = self.hire() {
+                let mut needless = needless.clone();
                 self.busy.spawn(async move {
-                    worker.open().await?;
+                    worker.open_unless(async move { drop(needless.wait_for(|needless| *needless).await) }).await?;
                     Ok((worker, None))
                 });
             }
@@ -57,6 +59,9 @@ impl Crew {
         let gate = self.stage.gate.clone();
         let (mut next, mut closed) = (None, false);
         while !closed || next.is_some() || !self.busy.is_empty() {
+            if closed && next.is_none() {
+                no_more.send_replace(true);
+            }
             let has_room = !self.idle.is_empty() || !self.free.is_empty();
             let needless = self.needless();
             tokio::select! {

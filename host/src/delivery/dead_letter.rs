@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tracing::{error, warn};
 
-use super::batcher::backoff;
+use super::backoff::backoff;
 use super::claim::{Claim, Origin};
 use crate::event::{Event, digest};
 use crate::grant::objects::Store;

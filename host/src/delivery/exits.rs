@@ -41,7 +41,7 @@ impl Exits {
         let stage = &self.stage;
         let bytes: usize = processed.outputs.iter().map(|output| output.event.bytes()).sum();
         let bodies: usize = processed.outputs.iter().map(|output| output.event.body.len()).sum();
-        let charge = stage.budget.charge(bytes);
+        let charge = stage.budget.charge(bytes + processed.outputs.len() * size_of::<Claimed>());
         let mut named = vec![false; events.len()];
         let mut outputs = Vec::with_capacity(processed.outputs.len());
         for Output { event, origin } in processed.outputs {

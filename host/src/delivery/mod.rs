@@ -8,6 +8,7 @@
 //! - [`worker`]: calls one instance of a transform or sink: retry, the search for poison.
 //! - [`exits`]: what becomes of its events.
 //! - [`source`]: reads one instance of a source and settles its tickets.
+//! - [`backoff`]: how long to wait before something is tried again.
 //! - [`breaker`]: pauses a stage that finds nearly everything bad.
 //! - [`checkpoint`]: where a source goes on after a restart.
 //! - [`dead_letter`]: what could not be delivered, durably, with its source message.
@@ -16,6 +17,7 @@
 //! places that know an event is safe call [`claim::Claim::done`]: a sink's success, the dead letter's durable write,
 //! and a transform once all that came of the event has claims of its own.
 
+pub mod backoff;
 pub mod batcher;
 pub mod breaker;
 pub mod budget;

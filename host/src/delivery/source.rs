@@ -9,11 +9,11 @@ use std::time::Duration;
 use fail::fail_point;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::{debug, error, warn};
 
 use super::Outlets;
-use super::batcher::backoff;
+use super::backoff::Backoff;
 use super::checkpoint::{CheckpointFile, Readings};
 use super::claim::{Claim, Claimed, Ticket};
 use crate::metrics::ErrorType;
@@ -30,6 +30,8 @@ const SAVE_EVERY: Duration = Duration::from_secs(1);
 const OUTLAST: Duration = Duration::from_secs(10);
 /// Settlements that one call takes.
 const SETTLE_AT_ONCE: usize = 10_000;
+/// What a message costs beside its bytes: its claims, origin and ticket, and its place among what is not settled.
+const MESSAGE_BYTES: usize = 512;
 /// A source that traps so often without reading anything in between is broken.
 const TRAPS: u32 = 5;
 
@@ -64,6 +66,8 @@ struct Handed {
     /// Safe, but not yet saved.
     unsaved: Option<String>,
     saved_at: Instant,
+    /// It handed out something.
+    read: bool,
 }
 
 impl Source {
@@ -83,12 +87,15 @@ impl Source {
     /// # Errors
     /// When the stage said `fatal`, cannot be opened, or traps again and again.
     pub async fn run(mut self) -> Result<(), StageError> {
-        let mut waits = backoff(self.stage.config.retry.initial, self.stage.config.retry.max);
+        let mut waits = Backoff::new(&self.stage.config.retry);
         let mut traps = 0;
         loop {
             let checkpoint =
                 self.checkpoint.load().map_err(|error| self.fatal(format!("cannot read its checkpoint: {error}")))?;
-            let instance = self.stage.open(self.number, checkpoint).await?;
+            let instance = tokio::select! {
+                opened = self.stage.open(self.number, checkpoint) => opened?,
+                _ = self.stop.wait_for(|stop| *stop) => return Ok(()),
+            };
             let (settle, settled) = unbounded_channel();
             let mut handed = Handed {
                 instance,
@@ -98,8 +105,8 @@ impl Source {
                 untold: Vec::new(),
                 unsaved: None,
                 saved_at: Instant::now(),
+                read: false,
             };
-            let received = self.stage.metrics.received.get();
             let fault = match self.read(&mut handed).await {
                 Ok(end) => match self.drain(&mut handed, end).await {
                     Ok(()) => return handed.instance.close().await.map_err(|trap| self.fatal(trap.to_string())),
@@ -115,24 +122,28 @@ impl Source {
                 Fault::Stage(error) => return Err(error),
                 Fault::Trapped(trap) => trap,
             };
+            if handed.read {
+                traps = 0;
+                waits = Backoff::new(&self.stage.config.retry);
+            }
             self.outlast(handed).await?;
             self.stage.metrics.errors(ErrorType::Trap).inc();
-            traps = if self.stage.metrics.received.get() > received { 1 } else { traps + 1 };
+            traps += 1;
             if traps >= TRAPS {
                 return Err(self.fatal(format!("it trapped {traps} times without reading anything: {trap}")));
             }
-            let wait = waits.next().unwrap_or_default();
+            let wait = waits.wait(None);
             error!(stage = %self.stage.name, reason = %trap, wait_ms = wait.as_millis(), "the source trapped, opening it anew");
             self.stage.set_problem(Some(trap.to_string()));
-            sleep(wait).await;
-            if *self.stop.borrow() {
-                return Ok(());
+            tokio::select! {
+                () = sleep(wait) => {}
+                _ = self.stop.wait_for(|stop| *stop) => return Ok(()),
             }
         }
     }
 
     async fn read(&mut self, handed: &mut Handed) -> Result<End, Fault> {
-        let mut waits = backoff(self.stage.config.retry.initial, self.stage.config.retry.max);
+        let mut waits = Backoff::new(&self.stage.config.retry);
         loop {
             self.settle(handed).await?;
             if *self.stop.borrow() {
@@ -149,7 +160,7 @@ impl Source {
             }
             match self.read_once(handed).await.map_err(Fault::Trapped)? {
                 Ok(Reading::Events(events)) => {
-                    waits = backoff(self.stage.config.retry.initial, self.stage.config.retry.max);
+                    waits = Backoff::new(&self.stage.config.retry);
                     self.stage.set_problem(None);
                     self.hand_out(handed, events).await;
                 }
@@ -160,10 +171,10 @@ impl Source {
                 Ok(Reading::Finished) => return Ok(End::Finished),
                 Err(Failure::Retry(Later { reason, after })) => {
                     self.stage.metrics.errors(ErrorType::Retry).inc();
-                    let wait = after.or_else(|| waits.next()).unwrap_or_default();
+                    let wait = waits.wait(after);
                     warn!(stage = %self.stage.name, %reason, wait_ms = wait.as_millis(), "cannot read, trying again");
                     self.stage.set_problem(Some(reason));
-                    self.pause(handed, wait).await;
+                    self.wait_out(handed, wait).await?;
                 }
                 Err(Failure::Reject(reason) | Failure::Fatal(reason)) => return Err(Fault::Stage(self.fatal(reason))),
             }
@@ -201,9 +212,10 @@ impl Source {
         if let Some(progress) = events.progress {
             stage.set_progress(progress);
         }
+        handed.read |= !events.events.is_empty();
         let safe = handed.readings.add(&events.tickets, events.checkpoint);
         handed.unsaved = safe.or(handed.unsaved.take());
-        let charge = stage.budget.charge(bytes);
+        let charge = stage.budget.charge(bytes + events.events.len() * MESSAGE_BYTES);
         let tickets: Vec<Arc<Ticket>> =
             events.tickets.iter().map(|number| Ticket::new(*number, handed.settle.clone())).collect();
         let claimed: Vec<Claimed> = events
@@ -228,6 +240,21 @@ impl Source {
             () = sleep(wait) => {}
             Some(settled) = handed.settled.recv() => handed.untold.push(settled),
             _ = self.stop.changed() => {}
+        }
+    }
+
+    /// Waits before what failed is tried again: settlements are told meanwhile, and only a stop ends it.
+    async fn wait_out(&mut self, handed: &mut Handed, wait: Duration) -> Result<(), Fault> {
+        let until = Instant::now() + wait;
+        loop {
+            tokio::select! {
+                () = sleep_until(until) => return Ok(()),
+                Some(settled) = handed.settled.recv() => {
+                    handed.untold.push(settled);
+                    self.settle(handed).await?;
+                }
+                _ = self.stop.changed() => return Ok(()),
+            }
         }
     }
 
@@ -260,11 +287,12 @@ impl Source {
         }
         self.settle(handed).await?;
         match end {
-            End::Finished => {
+            // What was released comes again: a finished source whose pipeline is ended by an error goes on the next time.
+            End::Finished if handed.readings.all_done() => {
                 let removed = self.checkpoint.remove();
                 removed.map_err(|error| Fault::Stage(self.fatal(format!("cannot remove its checkpoint: {error}"))))
             }
-            End::Stopped => self.keep(handed).map_err(Fault::Stage),
+            End::Finished | End::Stopped => self.keep(handed).map_err(Fault::Stage),
         }
     }
 
@@ -274,6 +302,7 @@ impl Source {
             handed.untold.push(settled);
         }
         self.stage.set_oldest(handed.readings.oldest());
+        let mut waits = Backoff::new(&self.stage.config.retry);
         while !handed.untold.is_empty() {
             fail_point!("before-settle", |_| crate::failpoint::stay("before-settle"));
             let count = handed.untold.len().min(SETTLE_AT_ONCE);
@@ -291,8 +320,10 @@ impl Source {
                 }
                 Err(Failure::Retry(Later { reason, after })) => {
                     self.stage.metrics.errors(ErrorType::Retry).inc();
-                    warn!(stage = %self.stage.name, %reason, "cannot settle, trying again");
-                    sleep(after.unwrap_or(self.stage.config.retry.initial)).await;
+                    let wait = waits.wait(after);
+                    warn!(stage = %self.stage.name, %reason, wait_ms = wait.as_millis(), "cannot settle, trying again");
+                    self.stage.set_problem(Some(reason));
+                    sleep(wait).await;
                 }
                 Err(Failure::Reject(reason) | Failure::Fatal(reason)) => return Err(Fault::Stage(self.fatal(reason))),
             }

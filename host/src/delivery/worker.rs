@@ -5,14 +5,13 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{debug, info, warn};
 
 use super::Outlets;
-use super::batcher::backoff;
+use super::backoff::Backoff;
 use super::claim::Claimed;
 use super::concurrency::Seen;
 use super::dead_letter::Letter;
@@ -55,12 +54,14 @@ impl Worker {
         self.number
     }
 
-    /// Opens the instance, if it is not there.
+    /// Opens the instance, or gives up waiting for another try once it is `needless`.
     ///
     /// # Errors
     /// When it cannot be opened.
-    pub async fn open(&mut self) -> Result<(), StageError> {
-        self.instance().await.map(drop)
+    pub async fn open_unless(&mut self, needless: impl Future<Output = ()>) -> Result<(), StageError> {
+        self.instance = self.stage.open_unless(self.number, None, needless).await?;
+        self.fresh = true;
+        Ok(())
     }
 
     /// The orderly end of the instance.
@@ -85,18 +86,24 @@ impl Worker {
     }
 
     async fn work_off(&mut self, batch: Vec<Claimed>) -> Result<(), StageError> {
-        let mut work = vec![batch];
-        let mut waits = self.backoff();
-        let mut attempts = 0;
-        while let Some(events) = work.pop() {
+        let bodies: usize = batch.iter().map(|claimed| claimed.event.body.len()).sum();
+        self.stage.metrics.received.inc_by(batch.len() as u64);
+        self.stage.metrics.received_bytes.inc_by(bodies as u64);
+        // Events that are delivered together, with how often they were given in vain.
+        let mut work = vec![(batch, 0)];
+        let mut waits = Backoff::new(&self.stage.config.retry);
+        while let Some((events, mut attempts)) = work.pop() {
             if events.is_empty() {
                 continue;
             }
             if self.stage.breaker.is_paused() {
-                work.push(events);
-                let held = work.drain(..).flatten().collect();
-                work.push(self.probe(held).await?);
+                work.push((events, attempts));
+                let held = work.drain(..).flat_map(|(events, _)| events).collect();
+                work.push((self.probe(held).await?, 0));
                 continue;
+            }
+            if attempts == 0 {
+                waits = Backoff::new(&self.stage.config.retry);
             }
             let (again, later) = match self.call(&events).await? {
                 Outcome::Processed(processed) => {
@@ -125,39 +132,37 @@ impl Worker {
                 Outcome::Trapped { .. } => {
                     let mut first = events;
                     let second = first.split_off(first.len() / 2);
-                    work.push(second);
+                    work.push((second, attempts));
                     (first, None)
                 }
             };
             let Some((reason, after)) = later else {
-                work.push(again);
+                work.push((again, attempts));
                 continue;
             };
             attempts += 1;
             if self.stage.config.retry.max_attempts.is_some_and(|max| attempts >= max) {
                 let reason = format!("gave up after {attempts} attempts: {reason}");
                 let bad = again.into_iter().map(|event| Bad { event, reason: reason.clone() }).collect();
-                work.push(self.exits.judge(0, bad).await);
-                attempts = 0;
+                work.push((self.exits.judge(0, bad).await, 0));
                 continue;
             }
-            let wait = after.or_else(|| waits.next()).unwrap_or_default();
+            let wait = waits.wait(after);
             warn!(stage = %self.stage.name, events = again.len(), %reason, wait_ms = wait.as_millis(), "trying again");
             self.stage.set_problem(Some(reason));
             self.permit = None;
             sleep(wait).await;
-            work.push(again);
+            work.push((again, attempts));
         }
-        self.stage.set_problem(None);
+        if !self.stage.breaker.is_paused() {
+            self.stage.set_problem(None);
+        }
         Ok(())
     }
 
     /// Calls the stage once. An instance that traps is dropped; the next call opens another.
     async fn call(&mut self, events: &[Claimed]) -> Result<Outcome, StageError> {
         let stage = self.stage.clone();
-        let bytes: usize = events.iter().map(|claimed| claimed.event.body.len()).sum();
-        stage.metrics.received.inc_by(events.len() as u64);
-        stage.metrics.received_bytes.inc_by(bytes as u64);
         stage.metrics.batch.observe(events.len() as f64);
         let permit = match self.permit.take() {
             Some(permit) => permit,
@@ -208,6 +213,8 @@ impl Worker {
     }
 
     /// While the stage is paused: tries one event now and then, each time another. Returns those still to be delivered.
+    /// An event that is bad even so goes to the dead letter: one now and then swallows no queue, and a batch of nothing
+    /// but bad events comes to its end.
     async fn probe(&mut self, held: Vec<Claimed>) -> Result<Vec<Claimed>, StageError> {
         let stage = self.stage.clone();
         if stage.finite {
@@ -215,7 +222,7 @@ impl Worker {
         }
         let mut held = VecDeque::from(held);
         let mut paused = stage.breaker.watch();
-        while let Some(at) = stage.breaker.next_probe() {
+        while let Some(at) = stage.breaker.next_probe().filter(|_| !held.is_empty()) {
             self.permit = None;
             tokio::select! {
                 _ = paused.changed() => continue,
@@ -224,16 +231,21 @@ impl Worker {
             if !stage.breaker.take_probe() {
                 continue;
             }
-            let Some(event) = held.pop_front() else { break };
-            let one = vec![event];
+            let one: Vec<Claimed> = held.pop_front().into_iter().collect();
             match self.call(&one).await? {
                 Outcome::Processed(processed) => self.exits.hand_on(one, processed).await,
                 Outcome::Written(exceptions) if exceptions.is_empty() => {
                     self.exits.written(one, exceptions).await;
                 }
                 Outcome::Failed(Failure::Fatal(reason)) => return Err(stage.fatal(reason)),
-                _ => {
-                    held.extend(one);
+                outcome => {
+                    match outcome.blame() {
+                        Some(reason) => {
+                            let bad = one.into_iter().map(|event| Bad { event, reason: reason.clone() }).collect();
+                            self.exits.bury(bad).await;
+                        }
+                        None => held.extend(one),
+                    }
                     continue;
                 }
             }
@@ -243,13 +255,22 @@ impl Worker {
         }
         Ok(held.into())
     }
-
-    fn backoff(&self) -> impl Iterator<Item = Duration> + use<> {
-        backoff(self.stage.config.retry.initial, self.stage.config.retry.max)
-    }
 }
 
 impl Outcome {
+    /// Why the only event of the call is bad, if it is.
+    fn blame(self) -> Option<String> {
+        match self {
+            Outcome::Written(exceptions) => exceptions.into_iter().find_map(|exception| match exception.verdict {
+                Verdict::Reject(reason) => Some(reason),
+                Verdict::Retry(_) => None,
+            }),
+            Outcome::Failed(Failure::Reject(reason)) => Some(reason),
+            Outcome::Trapped { trap, fresh: true } => Some(trap.reason),
+            Outcome::Processed(_) | Outcome::Failed(_) | Outcome::Trapped { fresh: false, .. } => None,
+        }
+    }
+
     /// Whether the stage asked for another try; `None` where the call says nothing of the load on what it writes to.
     fn asks_for_another_try(&self) -> Option<bool> {
         match self {

@@ -76,6 +76,8 @@ impl Journal {
             warn!(target: "stage", stage, instance, "{left_out} lines were left out: more than {LINES_PER_SECOND} in a second");
         }
         let text = text.get(..text.floor_char_boundary(LINE_BYTES)).unwrap_or(text);
+        // A line feed in it would begin a line of the host's own log, which a guest could forge.
+        let text = text.replace(|c: char| c.is_control() && c != '\t', " ");
         match level {
             Level::Trace => trace!(target: "stage", stage, instance, "{text}"),
             Level::Debug => debug!(target: "stage", stage, instance, "{text}"),

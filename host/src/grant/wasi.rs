@@ -2,22 +2,26 @@
 //!
 //! Clocks and random numbers are real. The environment, the arguments and the list of folders are empty, sockets and
 //! lookups are denied, a request through `wasi:http` answers with an error. Standard output and standard error go to the
-//! log, line by line.
+//! log, line by line. A guest that sleeps spends its own time: no grant limits that.
 
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::io::AsyncWrite;
-use wasmtime::component::{Linker, ResourceTable};
+use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView};
+use wasmtime_wasi_io::bindings::wasi::io::poll;
+use wasmtime_wasi_io::poll::DynPollable;
 
 use super::State;
 use super::log::{Journal, LINE_BYTES, Words};
 use crate::stage::bindings::log::Level;
+use crate::stage::limits::GuestTime;
 
 /// The WASI state of one instance.
 pub(crate) struct Wasi {
@@ -40,7 +44,46 @@ impl Wasi {
 /// Links all of WASI 0.2 that a default component of any language imports.
 pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     wasmtime_wasi::p2::add_to_linker_async(linker)?;
-    wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)?;
+    linker.allow_shadowing(true);
+    poll::add_to_linker::<State, Waits<'static>>(linker, |state| Waits {
+        table: &mut state.table,
+        time: &state.time,
+        limit: state.call_limit,
+    })?;
+    linker.allow_shadowing(false);
+    Ok(())
+}
+
+/// What a guest waits for with WASI's own means: a clock.
+struct Waits<'a> {
+    table: &'a mut ResourceTable,
+    time: &'a GuestTime,
+    limit: Duration,
+}
+
+impl HasData for Waits<'static> {
+    type Data<'a> = Waits<'a>;
+}
+
+impl poll::Host for Waits<'_> {
+    async fn poll(&mut self, pollables: Vec<Resource<DynPollable>>) -> wasmtime::Result<Vec<u32>> {
+        self.time.count_wait(self.limit, poll::Host::poll(self.table, pollables)).await
+    }
+}
+
+impl poll::HostPollable for Waits<'_> {
+    async fn block(&mut self, pollable: Resource<DynPollable>) -> wasmtime::Result<()> {
+        self.time.count_wait(self.limit, poll::HostPollable::block(self.table, pollable)).await
+    }
+
+    async fn ready(&mut self, pollable: Resource<DynPollable>) -> wasmtime::Result<bool> {
+        poll::HostPollable::ready(self.table, pollable).await
+    }
+
+    fn drop(&mut self, pollable: Resource<DynPollable>) -> wasmtime::Result<()> {
+        poll::HostPollable::drop(self.table, pollable)
+    }
 }
 
 impl WasiView for State {

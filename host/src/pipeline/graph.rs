@@ -173,7 +173,7 @@ impl<'s> Graph<'s> {
                 None => {
                     let name = if self.named("out").is_none() { "out" } else { "print" };
                     let sink = format!(
-                        "\n[sinks.{name}]\nplugin = \"print-sink\"\ninputs = [\"{}\"]\ngrants.console = \"stdout\"\n",
+                        "\n[sinks.{name}]\nplugin = \"print-sink\"\ninputs = [\"{}\"]\ngrants.output = \"stdout\"\n",
                         stage.name
                     );
                     let end = report.text.len();

@@ -54,7 +54,7 @@ grants.queue = "file:inbox.queue"
 [sinks.out]
 plugin = "print-sink"
 inputs = ["inbox"]
-grants.console = "stdout"
+grants.output = "stdout"
 "#;
 
 /// Reads a pipeline file. `path` is where it lies, for its name and for the paths in it; `text` is what it holds; `files`

@@ -113,7 +113,7 @@ fn no_table(declared: &Declared, report: &mut Report<'_>) {
     let example = match declared.kind {
         Kind::Source => "{ plugin = \"queue-source\", grants = { queue = \"file:inbox.queue\" } }",
         Kind::Transform => "{ plugin = \"flatten\", inputs = [\"inbox\"] }",
-        Kind::Sink => "{ plugin = \"print-sink\", inputs = [\"inbox\"], grants = { console = \"stdout\" } }",
+        Kind::Sink => "{ plugin = \"print-sink\", inputs = [\"inbox\"], grants = { output = \"stdout\" } }",
     };
     wrong_type(&path, node, "a table", example, report);
 }

@@ -1,12 +1,14 @@
 //! What the instances of one stage share while its pipeline runs.
 
+use std::future::{Future, pending};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 use tracing::warn;
 
-use crate::delivery::batcher::backoff;
+use crate::delivery::backoff::Backoff;
 use crate::delivery::breaker::Breaker;
 use crate::delivery::budget::Budget;
 use crate::delivery::gate::Gate;
@@ -78,6 +80,20 @@ impl StageRun {
     /// # Errors
     /// When it refuses for good, or traps several times.
     pub async fn open(&self, number: u32, checkpoint: Option<String>) -> Result<Instance, StageError> {
+        let opened = self.open_unless(number, checkpoint, pending()).await?;
+        opened.ok_or_else(|| self.fatal("cannot be opened".to_owned()))
+    }
+
+    /// Opens an instance, or gives up instead of waiting for another try once it is `needless`.
+    ///
+    /// # Errors
+    /// When it refuses for good, or traps several times.
+    pub async fn open_unless(
+        &self,
+        number: u32,
+        checkpoint: Option<String>,
+        needless: impl Future<Output = ()>,
+    ) -> Result<Option<Instance>, StageError> {
         let context = json!({
             "stage": &*self.name,
             "options": self.config.options,
@@ -86,14 +102,22 @@ impl StageRun {
             "checkpoint": checkpoint,
             "seed": rand::random_range(0..1_u64 << 53),
         });
-        let mut traps = 0;
-        for wait in backoff(self.config.retry.initial, self.config.retry.max) {
+        let mut needless = pin!(needless);
+        let mut waits = Backoff::new(&self.config.retry);
+        let (mut traps, mut asked_again) = (0, false);
+        loop {
             let wait = match Instance::open(&self.plugin, &self.grants, &self.config.limits, context.clone()).await {
-                Ok(instance) => return Ok(instance),
+                Ok(instance) => {
+                    if asked_again {
+                        self.set_problem(None);
+                    }
+                    return Ok(Some(instance));
+                }
                 Err(OpenError::Failure(Failure::Retry(Later { reason, after }))) => {
                     warn!(stage = %self.name, %reason, "cannot open the stage, trying again");
                     self.set_problem(Some(reason));
-                    after.unwrap_or(wait)
+                    asked_again = true;
+                    waits.wait(after)
                 }
                 Err(OpenError::Failure(Failure::Reject(reason) | Failure::Fatal(reason))) => {
                     return Err(self.fatal(reason));
@@ -103,12 +127,14 @@ impl StageRun {
                     if traps == OPEN_TRAPS {
                         return Err(self.fatal(format!("it trapped in `open`: {trap}")));
                     }
-                    wait
+                    waits.wait(None)
                 }
             };
-            sleep(wait).await;
+            tokio::select! {
+                () = sleep(wait) => {}
+                () = &mut needless => return Ok(None),
+            }
         }
-        Err(self.fatal("cannot be opened".to_owned()))
     }
 
     /// The error that ends the pipeline because of this stage.

@@ -110,6 +110,15 @@ pub enum Verdict {
     Reject(String),
 }
 
+/// A longer reason is cut: it goes into the log, onto `/health` and into the dead letter, once for each event.
+const REASON_BYTES: usize = 4 << 10;
+
+/// A guest's words as one line of limited length.
+pub(super) fn line(text: &str) -> String {
+    let cut = text.get(..text.floor_char_boundary(REASON_BYTES)).unwrap_or(text);
+    cut.replace(char::is_control, " ")
+}
+
 /// Takes over what `read` returned.
 pub(super) fn reading(reading: reader::Reading) -> Result<Reading, BadBatch> {
     Ok(match reading {
@@ -135,7 +144,7 @@ pub(super) fn processed(processed: processor::Processed, inputs: &[impl AsRef<Ev
     for (index, rejection) in processed.rejected.into_iter().enumerate() {
         check_origin("rejection", index, rejection.origin, inputs.len())?;
         let processor::Rejection { origin, reason, part } = rejection;
-        rejections.push(Rejection { origin, reason, part: part.map(Bytes::from) });
+        rejections.push(Rejection { origin, reason: line(&reason), part: part.map(Bytes::from) });
     }
     Ok(Processed { outputs, rejections })
 }
@@ -147,7 +156,7 @@ pub(super) fn exceptions(exceptions: Vec<writer::Exception>, events: usize) -> R
         check_origin("exception", index, exception.entry, events)?;
         let verdict = match exception.verdict {
             writer::Verdict::Retry(later) => Verdict::Retry(later.into()),
-            writer::Verdict::Reject(reason) => Verdict::Reject(reason),
+            writer::Verdict::Reject(reason) => Verdict::Reject(line(&reason)),
         };
         converted.push(Exception { entry: exception.entry, verdict });
     }
@@ -158,15 +167,15 @@ impl From<types::Failure> for Failure {
     fn from(failure: types::Failure) -> Failure {
         match failure {
             types::Failure::Retry(later) => Failure::Retry(later.into()),
-            types::Failure::Reject(reason) => Failure::Reject(reason),
-            types::Failure::Fatal(reason) => Failure::Fatal(reason),
+            types::Failure::Reject(reason) => Failure::Reject(line(&reason)),
+            types::Failure::Fatal(reason) => Failure::Fatal(line(&reason)),
         }
     }
 }
 
 impl From<types::Later> for Later {
     fn from(later: types::Later) -> Later {
-        Later { reason: later.reason, after: later.after_ms.map(|ms| Duration::from_millis(ms.into())) }
+        Later { reason: line(&later.reason), after: later.after_ms.map(|ms| Duration::from_millis(ms.into())) }
     }
 }
 

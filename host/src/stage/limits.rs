@@ -39,6 +39,18 @@ impl GuestTime {
         .await
     }
 
+    /// Counts a wait in a host call too, and ends it when the call has spent its `limit`: for one that nothing else ends.
+    pub(crate) async fn count_wait<T>(
+        &self,
+        limit: Duration,
+        wait: impl Future<Output = wasmtime::Result<T>>,
+    ) -> wasmtime::Result<T> {
+        let started = Instant::now();
+        let waited = tokio::time::timeout(limit.saturating_sub(self.spent()), wait).await;
+        self.0.ended.fetch_add(u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX), Relaxed);
+        waited.unwrap_or_else(|_| Err(OverTime { limit }.into()))
+    }
+
     /// What the call has spent so far. Only while it is polled.
     pub(crate) fn spent(&self) -> Duration {
         Duration::from_nanos(self.spent_nanos())
@@ -94,9 +106,9 @@ pub(crate) struct OverMemory {
     limit: usize,
 }
 
-/// The guest computed longer than its stage's `limits.call_secs`.
+/// The guest computed, or slept by itself, longer than its stage's `limits.call_secs`.
 #[derive(Debug, thiserror::Error)]
-#[error("it spent its {} s of computing in one call (`limits.call_secs`)", limit.as_secs_f64())]
+#[error("it spent its {} s of computing or sleeping in one call (`limits.call_secs`)", limit.as_secs_f64())]
 pub(crate) struct OverTime {
     pub(crate) limit: Duration,
 }

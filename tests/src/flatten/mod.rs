@@ -111,7 +111,7 @@ pub fn sample(name: &str) -> Vec<u8> {
 pub fn real_data() -> Vec<(String, Vec<u8>)> {
     let folder = workspace("../shared/xray-data");
     if !folder.is_dir() {
-        println!("skipped: there is no {}", folder.display());
+        crate::harness::skip(&format!("there is no {}", folder.display()));
         return Vec::new();
     }
     let mut data: Vec<(String, Vec<u8>)> = files(&folder)

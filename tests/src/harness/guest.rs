@@ -27,6 +27,22 @@ pub fn build(folder: &str) -> PathBuf {
     .clone()
 }
 
+/// Builds a guest of `tests/guests` for `wasm32-wasip2`, as cargo does by itself: no recipe of ours.
+pub fn wasip2_guest(name: &str) -> PathBuf {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _one = ONE_AT_A_TIME.lock();
+    let out = target().join("test-guests/wasip2");
+    let output = Command::new("cargo")
+        .args(["build", "--release", "--target", "wasm32-wasip2", "-p", name, "--target-dir"])
+        .arg(&out)
+        .current_dir(workspace("tests/guests"))
+        .env_remove("CARGO_TARGET_DIR")
+        .output()
+        .expect("cargo");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    out.join("wasm32-wasip2/release").join(name.replace('-', "_")).with_extension("wasm")
+}
+
 /// Whether Rust can build for a target here.
 pub fn target_is_installed(target: &str) -> bool {
     let rustc = Command::new("rustc").args(["--print", "target-libdir", "--target", target]).output();

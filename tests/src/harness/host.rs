@@ -21,6 +21,7 @@ pub struct Invocation {
     command: Command,
     folder: PathBuf,
     shown: String,
+    unread: bool,
 }
 
 impl Invocation {
@@ -30,7 +31,8 @@ impl Invocation {
         for name in ["FAILPOINTS", "RAYLINE_LOG", "RAYLINE_LOG_FORMAT"] {
             command.env_remove(name);
         }
-        Invocation { command, folder: folder.to_owned(), shown: format!("rayline {}", args.join(" ")) }
+        let shown = format!("rayline {}", args.join(" "));
+        Invocation { command, folder: folder.to_owned(), shown, unread: false }
     }
 
     pub fn env(mut self, name: &str, value: impl AsRef<std::ffi::OsStr>) -> Invocation {
@@ -38,12 +40,22 @@ impl Invocation {
         self
     }
 
+    /// Starts it with a standard output that nobody reads.
+    pub fn start_unread(mut self) -> Host {
+        self.unread = true;
+        self.command.stdout(Stdio::piped());
+        self.start()
+    }
+
     pub fn start(mut self) -> Host {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let stdout = self.folder.join(format!("{number}.stdout"));
         let stderr = self.folder.join(format!("{number}.stderr"));
-        self.command.stdout(File::create(&stdout).expect("a file")).stderr(File::create(&stderr).expect("a file"));
+        if !self.unread {
+            self.command.stdout(File::create(&stdout).expect("a file"));
+        }
+        self.command.stderr(File::create(&stderr).expect("a file"));
         let child = self.command.spawn().expect("the host starts");
         Host { child, stdout, stderr, shown: self.shown }
     }
@@ -69,7 +81,7 @@ pub struct Host {
 
 impl Host {
     pub fn stdout(&self) -> String {
-        String::from_utf8_lossy(&fs::read(&self.stdout).expect("its output")).into_owned()
+        String::from_utf8_lossy(&fs::read(&self.stdout).unwrap_or_default()).into_owned()
     }
 
     pub fn stderr(&self) -> String {

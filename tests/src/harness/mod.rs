@@ -10,6 +10,7 @@ mod guest;
 mod host;
 mod message;
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::{env, fs};
@@ -17,7 +18,7 @@ use std::{env, fs};
 use tempfile::TempDir;
 
 pub use files::{Archived, Documents, Letter, archive_line, files, letters, lines, sha256};
-pub use guest::{build, guest, target_is_installed};
+pub use guest::{build, guest, target_is_installed, wasip2_guest};
 pub use host::{Ended, Host, Invocation, get, metric};
 pub use message::{generated, malformed, numbered, packed};
 
@@ -136,6 +137,12 @@ impl World {
             std::os::unix::fs::symlink(target().join("test-cache"), link).expect("a link");
         }
     }
+}
+
+/// Says that a test, or a part of one, is left out here: `make test` shows it at its end.
+pub fn skip(reason: &str) {
+    let mut skipped = fs::File::options().create(true).append(true).open(target().join("skipped.txt")).expect("a file");
+    writeln!(skipped, "skipped: {reason}").expect("a line");
 }
 
 /// A file of the workspace.

@@ -15,7 +15,7 @@ fn a_missing_grant() {
             ),
             mend: Mend::Edit,
             expected: expect![[r#"
-                  × sinks.documents.grants.objects: this grant is missing; the plugin needs it: the objects it works with
+                  × sinks.documents.grants.objects: this grant is missing; the plugin needs it: where the files are
                     ╭─[pipelines/my.toml:12:8]
                  11 │ 
                  12 │ [sinks.documents]
@@ -61,7 +61,7 @@ documents = { plugin = "file-sink", inputs = ["flatten"] }"#,
             ),
             mend: Mend::Edit,
             expected: expect![[r#"
-                  × sinks.documents.grants.objects: this grant is missing; the plugin needs it: the objects it works with
+                  × sinks.documents.grants.objects: this grant is missing; the plugin needs it: where the files are
                     ╭─[pipelines/my.toml:13:1]
                  12 │ [sinks]
                  13 │ documents = { plugin = "file-sink", inputs = ["flatten"] }
@@ -76,7 +76,7 @@ documents = { plugin = "file-sink", inputs = ["flatten"] }"#,
             file: valid_but(r#"grants.objects = "file:documents""#, "[sinks.documents.grants]"),
             mend: Mend::Edit,
             expected: expect![[r#"
-                  × sinks.documents.grants.objects: this grant is missing; the plugin needs it: the objects it works with
+                  × sinks.documents.grants.objects: this grant is missing; the plugin needs it: where the files are
                     ╭─[pipelines/my.toml:12:8]
                  11 │ 
                  12 │ [sinks.documents]
@@ -617,14 +617,14 @@ inputs = ["flatten"]
 grants.objects = "file:documents""#,
             r#"plugin = "print-sink"
 inputs = ["flatten"]
-grants.console = "stderr""#,
+grants.output = "stderr""#,
         ),
         mend: Mend::Edit,
         expected: expect![[r#"
-              × sinks.documents.grants.console: "stderr" is no console grant; there is only "stdout"
+              × sinks.documents.grants.output: "stderr" is no console grant; there is only "stdout"
                 ╭─[pipelines/my.toml:15:18]
              14 │ inputs = ["flatten"]
-             15 │ grants.console = "stderr"
+             15 │ grants.output = "stderr"
                 ·                  ────────
                 ╰────
               help: write `"stdout"`

@@ -66,7 +66,7 @@ fn a_sink_as_input() {
             r#"[sinks.copy]
 plugin = "print-sink"
 inputs = ["documents"]
-grants.console = "stdout"
+grants.output = "stdout"
 
 [sinks.documents]"#,
         ),
@@ -77,7 +77,7 @@ grants.console = "stdout"
              13 │ plugin = "print-sink"
              14 │ inputs = ["documents"]
                 ·           ───────────
-             15 │ grants.console = "stdout"
+             15 │ grants.output = "stdout"
                 ╰────
               help: write `"flatten"`, which `documents` reads
 
@@ -170,7 +170,7 @@ fn no_input() {
                 "[sinks.documents]",
                 r#"[sinks.copy]
 plugin = "print-sink"
-grants.console = "stdout"
+grants.output = "stdout"
 
 [sinks.documents]"#,
             ),
@@ -215,7 +215,7 @@ grants.console = "stdout"
 #[test]
 fn no_source() {
     check([Case {
-        file: "[sinks.out]\nplugin = \"print-sink\"\ngrants.console = \"stdout\"\n".to_owned(),
+        file: "[sinks.out]\nplugin = \"print-sink\"\ngrants.output = \"stdout\"\n".to_owned(),
         mend: Mend::Replace(
             "[sinks.out]\n",
             "[sources.inbox]\nplugin = \"queue-source\"\ngrants.queue = \"file:q\"\n\n[sinks.out]\ninputs = [\"inbox\"]\n",
@@ -268,7 +268,7 @@ fn nobody_reads() {
                         [sinks.out]
                         plugin = "print-sink"
                         inputs = ["inbox"]
-                        grants.console = "stdout"
+                        grants.output = "stdout"
 
                 pipelines/my.toml: 1 error
             "#]],

@@ -367,7 +367,7 @@ fn no_stage() {
                     [sinks.out]
                     plugin = "print-sink"
                     inputs = ["inbox"]
-                    grants.console = "stdout"
+                    grants.output = "stdout"
 
             pipelines/my.toml: 1 error
         "#]],
@@ -389,7 +389,7 @@ fn no_stage() {
                     [sinks.out]
                     plugin = "print-sink"
                     inputs = ["inbox"]
-                    grants.console = "stdout"
+                    grants.output = "stdout"
 
             pipelines/my.toml: 1 error
         "#]],

@@ -87,7 +87,7 @@ inputs = ["inbox"]
                 r#"[sinks.copy]
 plugin = "flatten""#,
                 r#"[sinks.copy]
-grants.console = "stdout"
+grants.output = "stdout"
 plugin = "print-sink""#,
             ),
             expected: expect![[r#"
@@ -116,7 +116,7 @@ inputs = ["inbox"]
 [transforms.copy]
 plugin = "print-sink"
 inputs = ["inbox"]
-grants.console = "stdout"
+grants.output = "stdout"
 "#,
             ),
             mend: Mend::Edit,

@@ -352,14 +352,14 @@ fn an_unclosed_table() {
     check([Case {
         file: valid_but(
             "[sinks.documents]",
-            "[sinks]\ncopy = { plugin = \"print-sink\", inputs = [\"inbox\"], grants.console = \"stdout\"\n\n[sinks.documents]",
+            "[sinks]\ncopy = { plugin = \"print-sink\", inputs = [\"inbox\"], grants.output = \"stdout\"\n\n[sinks.documents]",
         ),
         mend: Mend::Edit,
         expected: expect![[r#"
               × the table is not closed
                 ╭─[pipelines/my.toml:13:78]
              12 │ [sinks]
-             13 │ copy = { plugin = "print-sink", inputs = ["inbox"], grants.console = "stdout"
+             13 │ copy = { plugin = "print-sink", inputs = ["inbox"], grants.output = "stdout"
                 ·                                                                              ▲
              14 │ 
                 ╰────

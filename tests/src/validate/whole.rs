@@ -72,7 +72,7 @@ fn every_key() {
         [sinks.console]
         plugin = "print-sink"
         inputs = ["inbox"]
-        grants.console = "stdout"
+        grants.output = "stdout"
 
         [transforms]
         redact = { plugin = "./redact.wasm", inputs = ["inbox"], instances = 3, options.field = "user" }
@@ -113,7 +113,7 @@ fn every_key() {
         "format": "event", "rate": 5, "fields": ["a"], "share": 1, "rotate": {"max_bytes": 1}, "labels": {"x": 1}
     });
     assert_eq!(out.options, options);
-    assert_eq!(console.grants["console"], Grant::Console);
+    assert_eq!(console.grants["output"], Grant::Console);
 }
 
 #[test]
@@ -299,14 +299,14 @@ instances = "2"
             ╰────
           help: write `field`
 
-          × sinks.out.grants.console: this grant is missing; the plugin needs it: the console it works with
+          × sinks.out.grants.output: this grant is missing; the plugin needs it: where the lines go
             ╭─[pipelines/my.toml:14:8]
          13 │ 
          14 │ [sinks.out]
             ·        ───
          15 │ plugin = "print-sink"
             ╰────
-          help: add `grants.console = "stdout"`
+          help: add `grants.output = "stdout"`
 
           × sinks.out.instances: found a string, wanted an integer
             ╭─[pipelines/my.toml:17:13]

@@ -1,11 +1,17 @@
-//! What surrounds a pipeline file in these tests: environment, files, and plugins that only say what they are.
+//! What surrounds a pipeline file in these tests: environment, files, plugins that only say what they are, and what those
+//! that are shipped say of themselves.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
+use rayline::engine::Engine;
 use rayline::pipeline::{Binding, Capability, Kind, PluginFacts, PluginProblem, PluginRef};
+use rayline::plugin::Plugin;
 use schemars::JsonSchema;
+
+use crate::harness::target;
 
 /// Changed by a test as a message tells it to.
 pub struct World {
@@ -91,14 +97,14 @@ impl World {
             ("EMPTY", ""),
             ("SECRET", "hunter2"),
         ];
+        // Its options have every form.
+        let mut file_sink = shipped("file-sink");
+        file_sink.options_schema = Some(schemars::schema_for!(Options).to_value());
         let shipped = [
-            ("queue-source", facts(Kind::Source, None, &[("queue", Capability::Queue, true)])),
-            ("flatten", facts(Kind::Transform, None, &[])),
-            (
-                "file-sink",
-                facts(Kind::Sink, Some(schemars::schema_for!(Options)), &[("objects", Capability::Objects, true)]),
-            ),
-            ("print-sink", facts(Kind::Sink, None, &[("console", Capability::Console, true)])),
+            ("queue-source", shipped("queue-source")),
+            ("flatten", shipped("flatten")),
+            ("file-sink", file_sink),
+            ("print-sink", shipped("print-sink")),
             (
                 "copy-sink",
                 facts(Kind::Sink, None, &[("queue", Capability::Queue, true), ("archive", Capability::Objects, false)]),
@@ -140,6 +146,20 @@ impl World {
         };
         self.plugins.keys().filter_map(name).collect()
     }
+}
+
+/// What a shipped plugin says of itself.
+fn shipped(name: &str) -> PluginFacts {
+    static SHIPPED: OnceLock<BTreeMap<&str, PluginFacts>> = OnceLock::new();
+    let load = || {
+        let engine = Engine::new(Some(&target().join("test-cache"))).expect("an engine");
+        let facts = |name: &&'static str| {
+            let plugin = Plugin::load(&engine, &PluginRef::Shipped((*name).to_owned())).expect("a shipped plugin");
+            (*name, plugin.facts().clone())
+        };
+        ["queue-source", "flatten", "file-sink", "print-sink"].iter().map(facts).collect()
+    };
+    SHIPPED.get_or_init(load)[name].clone()
 }
 
 /// A plugin file beside the pipeline file.

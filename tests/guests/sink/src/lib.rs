@@ -16,6 +16,8 @@ struct Options {
     retry: Option<String>,
     /// How often.
     retries: u32,
+    /// After how long, in milliseconds.
+    retry_ms: u64,
     /// Panics at events with this text, before anything of the batch is written.
     panic: Option<String>,
     /// Asks for every batch again, for ever.
@@ -26,7 +28,7 @@ struct Options {
 
 impl Default for Options {
     fn default() -> Options {
-        Options { reject: None, retry: None, retries: 1, panic: None, refuse: false, stall_ms: 0 }
+        Options { reject: None, retry: None, retries: 1, retry_ms: 10, panic: None, refuse: false, stall_ms: 0 }
     }
 }
 
@@ -51,7 +53,7 @@ impl Sink for Faulty {
     }
 
     fn write(&mut self, batch: &Batch, out: &mut Exceptions) -> Result<(), Failure> {
-        let Options { reject, retry, retries, panic, refuse, stall_ms } = &self.options;
+        let Options { reject, retry, retries, retry_ms, panic, refuse, stall_ms } = &self.options;
         if *refuse {
             return Err(Failure::retry_after("asked to refuse", Duration::from_millis(10)));
         }
@@ -69,7 +71,7 @@ impl Sink for Faulty {
                 let times = self.retried.entry(event.id.to_owned()).or_default();
                 if *times < *retries {
                     *times += 1;
-                    out.retry(&event, "asked to try again", Some(Duration::from_millis(10)));
+                    out.retry(&event, "asked to try again", Some(Duration::from_millis(*retry_ms)));
                     continue;
                 }
             }

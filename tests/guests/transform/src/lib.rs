@@ -38,6 +38,8 @@ enum Fault {
     Fatal,
     /// The instance does not open.
     Open,
+    /// The instance does not open yet.
+    NotYet,
 }
 
 struct Faulty(Options);
@@ -53,6 +55,7 @@ impl Transform for Faulty {
     fn open(options: Options, _: &Context) -> Result<Faulty, Failure> {
         match options.fault {
             Fault::Open => Err(Failure::fatal("asked not to open")),
+            Fault::NotYet => Err(Failure::retry("asked not to open yet")),
             _ => Ok(Faulty(options)),
         }
     }
@@ -61,7 +64,7 @@ impl Transform for Faulty {
         let Faulty(Options { fault, at, wait_ms }) = self;
         if at.as_ref().is_none_or(|text| contains(event.body, text)) {
             match fault {
-                Fault::None | Fault::Open => {}
+                Fault::None | Fault::Open | Fault::NotYet => {}
                 Fault::Panic => panic!("asked to panic"),
                 Fault::Loop => loop {
                     black_box(0);
