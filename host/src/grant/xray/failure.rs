@@ -110,10 +110,12 @@ where
                     SdkError::DispatchFailure(failure) => failure.is_timeout(),
                     _ => false,
                 };
-                let kind = match is_hanging {
-                    _ if is_refused => FailureKind::Refused,
-                    true => FailureKind::Hanging,
-                    false => FailureKind::Temporary,
+                let kind = if is_refused {
+                    FailureKind::Refused
+                } else if is_hanging {
+                    FailureKind::Hanging
+                } else {
+                    FailureKind::Temporary
                 };
                 Failure::new(kind, reason)
             }

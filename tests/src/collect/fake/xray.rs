@@ -12,6 +12,9 @@ use super::store::{Place, Store, span};
 /// Ids in one call of `BatchGetTraces`. [boto3 #3924]
 const BATCH: usize = 5;
 
+/// Traces in one page of `ListRetrievedTraces`. [model]
+const RETRIEVED: usize = 5;
+
 /// What it answers. A retrieval that it starts is kept in `retrievals`.
 pub fn answer(store: &Store, retrievals: &mut Retrievals, asked: &Asked, input: &Value) -> Result<Value, Refusal> {
     match asked.api.as_str() {
@@ -89,8 +92,9 @@ impl Retrievals {
             .collect();
         let first: usize = input["NextToken"].as_str().map_or(Ok(0), str::parse).map_err(|_| invalid("NextToken"))?;
         let mut answer = json!({ "RetrievalStatus": "COMPLETE", "TraceFormat": "XRAY" });
-        if traces.len() > first + asked.manners.page {
-            traces.truncate(first + asked.manners.page);
+        let page = asked.manners.page.min(RETRIEVED);
+        if traces.len() > first + page {
+            traces.truncate(first + page);
             answer["NextToken"] = json!(traces.len().to_string());
         }
         answer["Traces"] = json!(traces[first.min(traces.len())..]);

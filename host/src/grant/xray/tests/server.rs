@@ -104,8 +104,8 @@ impl Call {
     }
 }
 
-/// Roles called `closed` cannot be assumed, those called `slow` not before a minute, and those called `other` are of 999999999999
-/// in truth.
+/// Roles called `closed` cannot be assumed, those called `slow` not before a minute, and those called `other` are of
+/// 999999999999 in truth.
 fn sts(call: &Call) -> Option<(u16, String)> {
     let role = call.text("RoleArn");
     let account = role.split(':').nth(4).unwrap_or_default();
