@@ -1,4 +1,10 @@
 //! `rayline setup elasticsearch` and `rayline prune` on every server: the same documents, the same answers.
+//!
+//! What none of these servers has is played: policies, Amazon's manners, refusals.
+
+mod played;
+mod retention;
+mod rights;
 
 use std::collections::BTreeSet;
 use std::fs;

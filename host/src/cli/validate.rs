@@ -47,8 +47,9 @@ pub async fn validate(args: &Args) -> anyhow::Result<Exit> {
 
 /// Prints what each grant reaches, or on standard error why it does not; whether all do.
 async fn connects(pipeline: &Pipeline) -> bool {
-    let (mut found, indices) = tokio::join!(reach::examine(pipeline), index::examine(pipeline));
-    found.extend(indices);
+    let (grants, payloads, indices) =
+        tokio::join!(reach::examine(pipeline), reach::payloads(pipeline), index::examine(pipeline));
+    let found = [grants, payloads, indices].concat();
     for Finding { level, subject, words, fix } in &found {
         let words = match fix {
             Some(fix) => format!("{words}: {fix}"),

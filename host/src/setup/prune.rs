@@ -5,8 +5,8 @@ use http::Method;
 use jiff::civil::Date;
 use jiff::{Span, ToSpan as _};
 
+use super::elasticsearch::find;
 use super::mapping::Index;
-use super::server::Server;
 use crate::grant::http::Client;
 use crate::pipeline::HttpGrant;
 
@@ -34,7 +34,7 @@ pub async fn prune(
     is_rehearsal: bool,
 ) -> anyhow::Result<Report> {
     let client = Client::open(grant).await?;
-    let server = Server::find(&client).await?;
+    let server = find(grant, &client).await?;
     let patterns = Index::ALL.map(|index| index.pattern(prefix)).join(",");
     let path = format!("/{patterns}/_settings?expand_wildcards=open,closed&filter_path=*.settings.index.uuid");
     let answer = server.call(Method::GET, &path, None).await?;

@@ -53,20 +53,31 @@ impl Policies {
         }
     }
 
-    /// What makes indices that are already there follow the policy: method, path and body.
-    pub fn adoption(self, prefix: &str) -> (http::Method, String, Value) {
+    /// What makes indices that are already there follow the policy: methods, paths and bodies, to be sent in this order.
+    pub fn adoption(self, prefix: &str) -> Vec<(http::Method, String, Value)> {
         let patterns = Index::ALL.map(|index| index.pattern(prefix)).join(",");
         match self {
-            Policies::Lifecycle => (
+            Policies::Lifecycle => vec![(
                 http::Method::PUT,
                 format!("/{patterns}/_settings"),
                 json!({"index": {"lifecycle": lifecycle(prefix)}}),
-            ),
-            Policies::State(path) => {
-                (http::Method::POST, format!("{path}/add/{patterns}"), json!({"policy_id": prefix}))
-            }
+            )],
+            // An index keeps the policy as it was when it got it. The first is for those that have none, and refuses all
+            // others; the second gives those what the policy says now.
+            Policies::State(path) => ["add", "change_policy"]
+                .map(|verb| (http::Method::POST, format!("{path}/{verb}/{patterns}"), json!({"policy_id": prefix})))
+                .into(),
         }
     }
+}
+
+/// The indices for which the last request of an adoption came to nothing, each with the server's reason. It answers 200
+/// for these too.
+pub fn left_out(answer: &Value) -> Vec<String> {
+    let indices = answer.get("failed_indices").and_then(Value::as_array);
+    let text = |index: &Value, name: &str| index.get(name).and_then(Value::as_str).unwrap_or("?").to_owned();
+    let line = |index| format!("{} ({})", text(index, "index_name"), text(index, "reason"));
+    indices.into_iter().flatten().map(line).collect()
 }
 
 /// The setting by which an index follows the lifecycle policy.

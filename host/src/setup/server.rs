@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::mapping::Annotations;
 use super::retention::Policies;
 use super::template::Form;
-use crate::grant::http::{Client, Request};
+use crate::grant::http::{Client, Request, Response};
 
 /// A server and what it says it is.
 pub struct Server<'c> {
@@ -17,6 +17,8 @@ pub struct Server<'c> {
     /// Major and minor.
     version: (u32, u32),
     number: String,
+    /// Elasticsearch without what its makers do not give away, as Amazon runs it.
+    is_open_source: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,15 +55,17 @@ impl<'c> Server<'c> {
             }
         }
         let number = number.unwrap_or_default();
+        let is_open_source = root.body.pointer("/version/build_flavor").and_then(Value::as_str) == Some("oss");
         let mut parts = number.split('.').map(|part| part.parse().unwrap_or(0));
         let version = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
         let product = if is_opensearch { Product::OpenSearch } else { Product::Elasticsearch };
-        Ok(Server { client, product, version, number })
+        Ok(Server { client, product, version, number, is_open_source })
     }
 
     /// OpenSearch Serverless, which has no page about itself.
     pub fn serverless(client: &'c Client) -> Server<'c> {
-        Server { client, product: Product::OpenSearch, version: (2, 0), number: "Serverless".to_owned() }
+        let number = "Serverless".to_owned();
+        Server { client, product: Product::OpenSearch, version: (2, 0), number, is_open_source: true }
     }
 
     /// `Elasticsearch 8.19.21`.
@@ -90,9 +94,11 @@ impl<'c> Server<'c> {
         }
     }
 
-    /// Which policies it may have, the likeliest first.
+    /// Which policies it may have, the likeliest first. Amazon answers 401 at the path of those that it does not have, so
+    /// that nothing is asked where it cannot be.
     pub fn policies(&self) -> &'static [Policies] {
         match self.product {
+            Product::Elasticsearch if self.is_open_source => &[Policies::OPENDISTRO],
             Product::Elasticsearch => &[Policies::Lifecycle, Policies::OPENDISTRO],
             Product::OpenSearch => &[Policies::PLUGINS],
         }
@@ -130,34 +136,46 @@ impl Answer {
     }
 }
 
+/// A refusal by a server that knows who asks, and whose rules do not have this for them: what else they may do is not
+/// said by that. Whoever AWS does not know is answered with another 403.
+#[derive(Debug, thiserror::Error)]
+#[error("the credentials of `grants.http.auth` may not {0}")]
+pub struct Forbidden(String);
+
 /// Refuses a collection of OpenSearch Serverless for time series: it gives documents ids of its own, so none could be
 /// replaced. Only a write tells it.
 ///
 /// # Errors
 /// When it is one, or does not answer.
-pub async fn refuse_time_series(client: &Client) -> anyhow::Result<()> {
-    let probe = call(client, Method::PUT, "/xray-probe/_doc/probe", Some(&json!({}))).await?;
+pub async fn refuse_time_series(client: &Client, prefix: &str) -> anyhow::Result<()> {
+    let probe = call(client, Method::PUT, &format!("/{prefix}-probe/_doc/probe"), Some(&json!({}))).await?;
     if !probe.is_ok() && probe.reason().contains("Document ID is not supported") {
         bail!(
             "this is a collection for time series, which gives documents ids of its own: later data could not replace \
              earlier; make a collection of the type search"
         );
     }
-    call(client, Method::DELETE, "/xray-probe", None).await?;
+    // Whoever only writes need not be allowed to delete: it is one document, in an index that nobody searches.
+    send(client, Method::DELETE, &format!("/{prefix}-probe"), None).await?;
     Ok(())
 }
 
 async fn call(client: &Client, method: Method, path: &str, body: Option<&Value>) -> anyhow::Result<Answer> {
-    let headers = body.map(|_| ("content-type".to_owned(), "application/json".to_owned())).into_iter().collect();
-    let bytes = body.map(|body| Bytes::from(body.to_string())).unwrap_or_default();
-    let request = Request { method: method.clone(), path: path.to_owned(), headers, body: bytes, gzip: false };
-    let response = client.send(request).await.with_context(|| format!("{method} {path}"))?;
+    let response = send(client, method.clone(), path, body).await?;
     let answer =
         Answer { status: response.status, body: serde_json::from_slice(&response.body).unwrap_or(Value::Null) };
     match answer.status {
         401 => bail!("the server does not accept the credentials of `grants.http.auth`: {}", answer.reason()),
+        403 if response.is_denied_by_rules() => Err(Forbidden(format!("{method} {path}: {}", answer.reason())).into()),
         403 => bail!("the credentials of `grants.http.auth` may not {method} {path}: {}", answer.reason()),
         429 | 500.. => bail!("{method} {path}: {}; try again", answer.reason()),
         _ => Ok(answer),
     }
+}
+
+async fn send(client: &Client, method: Method, path: &str, body: Option<&Value>) -> anyhow::Result<Response> {
+    let headers = body.map(|_| ("content-type".to_owned(), "application/json".to_owned())).into_iter().collect();
+    let bytes = body.map(|body| Bytes::from(body.to_string())).unwrap_or_default();
+    let request = Request { method: method.clone(), path: path.to_owned(), headers, body: bytes, gzip: false };
+    client.send(request).await.with_context(|| format!("{method} {path}"))
 }
