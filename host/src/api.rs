@@ -50,7 +50,7 @@ pub async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
         .with_context(|| format!("cannot listen on {address} (`api.address`): is another host there?"))
 }
 
-/// 200 when every stage does its work, else 503; the body says which does not, and why.
+/// 200 when every stage does its work and dead letters are written, else 503; the body says which does not, and why.
 async fn health(State(api): State<Api>) -> Response {
     let pipelines: Vec<Value> = api.pipelines.iter().map(pipeline_health).collect();
     let healthy = pipelines.iter().all(|pipeline| pipeline.get("healthy") == Some(&Value::Bool(true)));
@@ -68,8 +68,10 @@ fn pipeline_health(pipeline: &Status) -> Value {
             json!({ "name": &*stage.name, "healthy": problem.is_none() && !paused, "paused": paused, "problem": problem })
         })
         .collect();
-    let healthy = stages.iter().all(|stage| stage.get("healthy") == Some(&Value::Bool(true)));
-    json!({ "name": pipeline.name, "healthy": healthy, "stages": stages })
+    let problem = pipeline.dead_letter.get();
+    let healthy = problem.is_none() && stages.iter().all(|stage| stage.get("healthy") == Some(&Value::Bool(true)));
+    let dead_letter = json!({ "healthy": problem.is_none(), "problem": problem });
+    json!({ "name": pipeline.name, "healthy": healthy, "stages": stages, "dead_letter": dead_letter })
 }
 
 async fn metrics(State(api): State<Api>) -> Response {

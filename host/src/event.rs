@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 pub type Labels = Arc<[(String, String)]>;
 
 /// One event, without what settles it (that is `delivery::Claim`).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Event {
     /// Shared by events: kind, account, region, format.
     pub labels: Labels,

@@ -92,6 +92,7 @@ pub struct Metrics {
     xray_in_flight: Family<OfApi, Gauge>,
     xray_rate: Family<OfApi, Gauge<f64, AtomicU64>>,
     in_flight: Family<OfPipeline, Gauge>,
+    dead_letter_failing: Family<OfPipeline, Gauge>,
 }
 
 /// The counters of one stage.
@@ -173,6 +174,7 @@ impl Metrics {
             xray_in_flight: Family::default(),
             xray_rate: Family::default(),
             in_flight: Family::default(),
+            dead_letter_failing: Family::default(),
         };
         let registry = &mut all.registry;
         registry.register(
@@ -217,6 +219,11 @@ impl Metrics {
             Unit::Bytes,
             all.in_flight.clone(),
         );
+        registry.register(
+            "pipeline_dead_letter_failing",
+            "1 while dead letters cannot be written, and stages wait for that",
+            all.dead_letter_failing.clone(),
+        );
         Arc::new(all)
     }
 
@@ -230,6 +237,11 @@ impl Metrics {
     /// Bytes in flight of one pipeline.
     pub fn in_flight(&self, pipeline: &str) -> Gauge {
         self.in_flight.get_or_create_owned(&OfPipeline { pipeline: pipeline.to_owned() })
+    }
+
+    /// Whether dead letters of a pipeline cannot be written.
+    pub fn dead_letter_failing(&self, pipeline: &str) -> Gauge {
+        self.dead_letter_failing.get_or_create_owned(&OfPipeline { pipeline: pipeline.to_owned() })
     }
 
     /// The counters of one stage.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
@@ -52,7 +53,9 @@ pub struct Running {
     /// are dropped.
     pub inlets: BTreeMap<String, Inlet>,
     budget: Arc<Budget>,
-    in_flight: prometheus_client::metrics::gauge::Gauge,
+    in_flight: Gauge,
+    dead_letter: dead_letter::Problem,
+    dead_letter_failing: Gauge,
     stop: watch::Sender<bool>,
     tasks: JoinSet<Result<(), StageError>>,
     letters: JoinHandle<()>,
@@ -90,6 +93,7 @@ impl Running {
         let budget = Budget::new(usize::try_from(pipeline.in_flight_bytes)?);
         let stages = stages(pipeline, plugins, metrics, &budget, feed).await?;
         let store = Store::open(&pipeline.dead_letter.location).await.context("cannot open the dead letter")?;
+        let writer = dead_letter::Writer::new(store);
         let (letter, letters) = mpsc::channel(LETTERS);
         let (stop, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();
@@ -144,10 +148,12 @@ impl Running {
             stages,
             inlets,
             in_flight: metrics.in_flight(&pipeline.name),
+            dead_letter: writer.problem(),
+            dead_letter_failing: metrics.dead_letter_failing(&pipeline.name),
             budget,
             stop,
             tasks,
-            letters: tokio::spawn(dead_letter::run(store, letters)),
+            letters: tokio::spawn(writer.run(letters)),
         })
     }
 
@@ -161,8 +167,10 @@ impl Running {
         Status {
             name: self.name.clone(),
             stages: self.stages.clone(),
+            dead_letter: self.dead_letter.clone(),
             budget: self.budget.clone(),
             in_flight: self.in_flight.clone(),
+            dead_letter_failing: self.dead_letter_failing.clone(),
         }
     }
 
@@ -242,14 +250,18 @@ pub struct Status {
     pub name: String,
     /// Its stages.
     pub stages: Vec<Arc<StageRun>>,
+    /// What keeps its dead letters from being written.
+    pub dead_letter: dead_letter::Problem,
     budget: Arc<Budget>,
-    in_flight: prometheus_client::metrics::gauge::Gauge,
+    in_flight: Gauge,
+    dead_letter_failing: Gauge,
 }
 
 impl Status {
     /// Brings the gauges up to date.
     pub async fn refresh(&self) {
         self.in_flight.set(i64::try_from(self.budget.used()).unwrap_or(i64::MAX));
+        self.dead_letter_failing.set(self.dead_letter.get().is_some().into());
         for stage in &self.stages {
             stage.refresh().await;
         }

@@ -275,6 +275,8 @@ struct WrongKind(&'static str);
 pub(crate) fn new_store(engine: &wasmtime::Engine, state: State) -> Store<State> {
     let mut store = Store::new(engine, state);
     store.limiter(|state| &mut state.memory);
+    // What one call hands over: all that the guest can have, and no more, however often it names the same bytes.
+    store.set_hostcall_fuel(store.data().memory.bytes());
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(|context| {
         let state = context.data();

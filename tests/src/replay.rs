@@ -151,3 +151,32 @@ fn what_cannot_be_replayed_is_said() {
     world.write("replay.toml", PRINT);
     world.rayline(&["replay", "replay.toml", "--from", "yesterday"]).ends().with_code(1).says("yesterday");
 }
+
+/// Whatever text is in a message: the archive takes it, and the replay reads it.
+#[test]
+fn the_largest_payloads_of_any_kind_come_back() {
+    const LARGEST: usize = 64 << 20;
+    for payload in [vec![b'"'; LARGEST], vec![1; LARGEST], vec![0xff; LARGEST]] {
+        let world = World::new();
+        world.send("in.queue", &[&packed(&payload)[..], b"{}"]);
+        let all = |source: &str, archive: &str| {
+            format!(
+                r#"
+                data_dir = "data"
+                [sources.in]
+                {source}
+                [sinks.archive]
+                plugin = "archive-sink"
+                inputs = ["in"]
+                grants.objects = "file:{archive}"
+                "#
+            )
+        };
+        let queue = "plugin = \"queue-source\"\ngrants.queue = \"file:in.queue\"\noptions.stop_when_empty = true";
+        world.run(&all(queue, "archive"));
+        assert_eq!(world.letters().len(), 0);
+        world.run(&all("plugin = \"archive-source\"\ngrants.objects = \"file:archive\"", "copy"));
+        let copied: Vec<Vec<u8>> = world.archived("copy").into_iter().map(|message| message.raw).collect();
+        assert!(copied.len() == 2 && copied.contains(&payload) && copied.contains(&b"{}".to_vec()), "{:?}", payload[0]);
+    }
+}

@@ -1,10 +1,12 @@
 //! What could not be delivered, durably, with its source message.
 //!
-//! NDJSON objects. Each object holds every source message once, by SHA-256, and for each event a letter: stage, plugin,
+//! NDJSON objects. Each object holds every source message once, followed by its letters, one for each event: stage, plugin,
 //! reason, and the part or the event itself. An object is durable before any claim of its letters goes.
+//!
+//! Messages of one body are one only if all else is the same: labels and attributes say whose it is.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -75,7 +77,7 @@ pub struct LetterLine {
     pub plugin: String,
     /// Why.
     pub reason: String,
-    /// SHA-256 of the source message.
+    /// SHA-256 of the source message: the last one before it that has this.
     pub message: String,
     /// The bad part, where it is only a part.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -152,45 +154,80 @@ impl StoredEvent {
     }
 }
 
-/// Writes letters until every sender is gone.
-pub async fn run(store: Store, mut letters: mpsc::Receiver<Letter>) {
-    let mut batch = Vec::new();
-    while letters.recv_many(&mut batch, MAX_LETTERS).await > 0 {
-        let linger = tokio::time::sleep(LINGER);
-        tokio::pin!(linger);
-        while batch.len() < MAX_LETTERS {
-            let room = MAX_LETTERS - batch.len();
-            tokio::select! {
-                () = &mut linger => break,
-                more = letters.recv_many(&mut batch, room) => if more == 0 { break },
-            }
-        }
-        write(&store, &batch).await;
-        batch.drain(..).for_each(|letter| letter.claim.done());
+/// Puts letters into a store, however long that takes.
+pub struct Writer {
+    store: Store,
+    problem: Problem,
+}
+
+/// What keeps letters from being written, if anything: for `/health` and `/metrics`. Stages wait while it lasts.
+#[derive(Clone, Default)]
+pub struct Problem(Arc<Mutex<Option<String>>>);
+
+impl Problem {
+    /// What the store said last.
+    pub fn get(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, problem: Option<String>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = problem;
     }
 }
 
-/// Writes one object; returns only when it is durable.
-async fn write(store: &Store, letters: &[Letter]) {
-    let now = Timestamp::now();
-    let content = render(letters, now);
-    let key = format!(
-        "{}-{}.ndjson",
-        now.strftime("year=%Y/month=%m/day=%d/%H%M%S%.3f"),
-        digest(&content).get(..16).unwrap_or_default()
-    );
-    fail_point!("in-dead-letter-write", |_| crate::failpoint::stay("in-dead-letter-write"));
-    for wait in backoff(Duration::from_secs(1), Duration::from_secs(60)) {
-        match store.put(&key, content.clone()).await {
-            Ok(()) => {
-                warn!(object = key, letters = letters.len(), "events went to the dead letter");
-                return;
+impl Writer {
+    /// Writes to this store.
+    pub fn new(store: Store) -> Writer {
+        Writer { store, problem: Problem::default() }
+    }
+
+    /// To look at while it writes.
+    pub fn problem(&self) -> Problem {
+        self.problem.clone()
+    }
+
+    /// Writes letters until every sender is gone.
+    pub async fn run(self, mut letters: mpsc::Receiver<Letter>) {
+        let mut batch = Vec::new();
+        while letters.recv_many(&mut batch, MAX_LETTERS).await > 0 {
+            let linger = tokio::time::sleep(LINGER);
+            tokio::pin!(linger);
+            while batch.len() < MAX_LETTERS {
+                let room = MAX_LETTERS - batch.len();
+                tokio::select! {
+                    () = &mut linger => break,
+                    more = letters.recv_many(&mut batch, room) => if more == 0 { break },
+                }
             }
-            Err(error) => {
-                error!(object = key, %error, wait_secs = wait.as_secs(), "cannot write the dead letter, trying again");
-            }
+            self.write(&batch).await;
+            batch.drain(..).for_each(|letter| letter.claim.done());
         }
-        tokio::time::sleep(wait).await;
+    }
+
+    /// Writes one object; returns only when it is durable.
+    async fn write(&self, letters: &[Letter]) {
+        let now = Timestamp::now();
+        let content = render(letters, now);
+        let key = format!(
+            "{}-{}.ndjson",
+            now.strftime("year=%Y/month=%m/day=%d/%H%M%S%.3f"),
+            digest(&content).get(..16).unwrap_or_default()
+        );
+        fail_point!("in-dead-letter-write", |_| crate::failpoint::stay("in-dead-letter-write"));
+        for wait in backoff(Duration::from_secs(1), Duration::from_secs(60)) {
+            match self.store.put(&key, content.clone()).await {
+                Ok(()) => {
+                    warn!(object = key, letters = letters.len(), "events went to the dead letter");
+                    self.problem.set(None);
+                    return;
+                }
+                Err(error) => {
+                    error!(object = key, %error, wait_secs = wait.as_secs(), "cannot write the dead letter, trying again");
+                    self.problem.set(Some(error.to_string()));
+                }
+            }
+            tokio::time::sleep(wait).await;
+        }
     }
 }
 
@@ -201,31 +238,48 @@ fn render(letters: &[Letter], at: Timestamp) -> Vec<u8> {
         let _ = serde_json::to_writer(&mut content, line);
         content.push(b'\n');
     };
-    // Many letters are about parts of one message: it is hashed once.
-    let mut hashes: HashMap<*const Origin, String> = HashMap::new();
-    let mut written = BTreeSet::new();
-    for letter in letters {
-        let Some(origin) = letter.claim.origin() else { continue };
-        let sha256 = hashes.entry(std::ptr::from_ref(origin)).or_insert_with(|| digest(&origin.event.body)).clone();
-        if written.insert(sha256.clone()) {
-            line(&Line::Message(MessageLine {
-                sha256: sha256.clone(),
-                source: origin.source.to_string(),
-                event: StoredEvent::new(&origin.event),
+    for (origin, letters) in by_message(letters) {
+        let sha256 = digest(&origin.event.body);
+        line(&Line::Message(MessageLine {
+            sha256: sha256.clone(),
+            source: origin.source.to_string(),
+            event: StoredEvent::new(&origin.event),
+        }));
+        for letter in letters {
+            let is_other = letter.part.is_none() && letter.event != origin.event;
+            line(&Line::Letter(LetterLine {
+                at,
+                stage: letter.stage.to_string(),
+                plugin: letter.plugin.to_string(),
+                reason: letter.reason.clone(),
+                message: sha256.clone(),
+                part: letter.part.as_deref().map(Payload::new),
+                event: is_other.then(|| StoredEvent::new(&letter.event)),
             }));
         }
-        let same = letter.event.id == origin.event.id && letter.event.body == origin.event.body;
-        line(&Line::Letter(LetterLine {
-            at,
-            stage: letter.stage.to_string(),
-            plugin: letter.plugin.to_string(),
-            reason: letter.reason.clone(),
-            message: sha256,
-            part: letter.part.as_deref().map(Payload::new),
-            event: (!same && letter.part.is_none()).then(|| StoredEvent::new(&letter.event)),
-        }));
     }
     content
+}
+
+/// Each source message with its letters, in the order of the first of them.
+fn by_message(letters: &[Letter]) -> Vec<(&Origin, Vec<&Letter>)> {
+    let mut messages: Vec<(&Origin, Vec<&Letter>)> = Vec::new();
+    // Many letters are about parts of one message, which is compared once.
+    let mut places: HashMap<*const Origin, usize> = HashMap::new();
+    let mut alike: HashMap<(&str, &Event), usize> = HashMap::new();
+    for letter in letters {
+        let Some(origin) = letter.claim.origin() else { continue };
+        let place = *places.entry(std::ptr::from_ref(origin)).or_insert_with(|| {
+            *alike.entry((&*origin.source, &origin.event)).or_insert_with(|| {
+                messages.push((origin, Vec::new()));
+                messages.len() - 1
+            })
+        });
+        if let Some((_, letters)) = messages.get_mut(place) {
+            letters.push(letter);
+        }
+    }
+    messages
 }
 
 #[cfg(test)]
@@ -233,6 +287,7 @@ mod tests {
     use super::*;
     use crate::delivery::budget::Budget;
     use crate::delivery::claim::Ticket;
+    use crate::event::Labels;
 
     fn event(id: &str, body: &[u8]) -> Event {
         Event {
@@ -259,15 +314,7 @@ mod tests {
             claim: claim.clone(),
         };
         let derived = event("d", b"{}");
-        let content = render(
-            &[letter(&source, None), letter(&source, Some(b"{")), letter(&derived, None)],
-            Timestamp::UNIX_EPOCH,
-        );
-        let lines: Vec<Line> = content
-            .split(|b| *b == b'\n')
-            .filter(|l| !l.is_empty())
-            .map(|l| serde_json::from_slice(l).unwrap())
-            .collect();
+        let lines = lines(&[letter(&source, None), letter(&source, Some(b"{")), letter(&derived, None)]);
         let [Line::Message(message), Line::Letter(whole), Line::Letter(part), Line::Letter(other)] = &lines[..] else {
             panic!("{lines:?}")
         };
@@ -276,5 +323,60 @@ mod tests {
         assert!(whole.event.is_none() && whole.part.is_none() && whole.message == message.sha256);
         assert_eq!(part.part, Some(Payload::Text("{".into())));
         assert_eq!(other.event.as_ref().unwrap().event().unwrap().version, 2);
+    }
+
+    #[test]
+    fn messages_of_one_body_keep_what_makes_them_different() {
+        let (settle, _settled) = mpsc::unbounded_channel();
+        let read = |source: &str, event: &Event| {
+            let ticket = Ticket::new(1, settle.clone());
+            Claim::new(source.into(), event.clone(), Budget::new(1).charge(0), ticket)
+        };
+        let letter = |claim: &Claim| Letter {
+            stage: "flatten".into(),
+            plugin: "flatten".into(),
+            reason: "no".into(),
+            event: claim.origin().unwrap().event.clone(),
+            part: None,
+            claim: claim.clone(),
+        };
+        let first = event("m", b"{}");
+        let labels: Labels = Arc::from([("account".to_owned(), "444455556666".to_owned())]);
+        let relabelled = Event { labels, ..first.clone() };
+        let claims = [read("inbox", &first), read("other", &first), read("inbox", &relabelled), read("inbox", &first)];
+        let mut letters: Vec<Letter> = claims.iter().map(letter).collect();
+        // A transform that passes the message on with another label.
+        letters.push(Letter { event: relabelled, ..letter(&claims[0]) });
+        let told: Vec<String> = lines(&letters)
+            .into_iter()
+            .map(|line| match line {
+                Line::Message(message) => {
+                    format!("{} {}", message.source, message.event.event().unwrap().label("account").unwrap())
+                }
+                Line::Letter(letter) => match letter.event {
+                    None => "letter".to_owned(),
+                    Some(event) => format!("letter {}", event.event().unwrap().label("account").unwrap()),
+                },
+            })
+            .collect();
+        assert_eq!(
+            told,
+            [
+                "inbox 111122223333",
+                "letter",
+                "letter",
+                "letter 444455556666",
+                "other 111122223333",
+                "letter",
+                "inbox 444455556666",
+                "letter"
+            ]
+        );
+    }
+
+    fn lines(letters: &[Letter]) -> Vec<Line> {
+        let content = render(letters, Timestamp::UNIX_EPOCH);
+        let lines = content.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        lines.map(|line| serde_json::from_slice(line).unwrap()).collect()
     }
 }

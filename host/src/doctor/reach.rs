@@ -3,7 +3,7 @@
 use futures::future::join_all;
 
 use super::{Finding, Level, field};
-use crate::grant::check::{check, check_dead_letter, check_payloads};
+use crate::grant::check::{Found, check, check_dead_letter, check_payloads};
 use crate::pipeline::{Capability, Grant, Kind, ObjectsGrant, Pipeline, QueueGrant};
 
 /// Each grant, and where dead letters go.
@@ -61,11 +61,11 @@ pub fn dead_letters(pipeline: &Pipeline) -> Option<Finding> {
     })
 }
 
-/// What a check says has its remedy in it.
-fn finding(subject: &str, found: Result<String, String>) -> Finding {
-    let (level, words) = match found {
-        Ok(words) => (Level::Ok, words),
-        Err(words) => (Level::Failure, words),
-    };
-    Finding { level, subject: subject.to_owned(), words, fix: None }
+/// What a check says is wrong has its remedy in it.
+fn finding(subject: &str, found: Result<Found, String>) -> Finding {
+    match found {
+        Ok(Found { words, fix: None }) => Finding::ok(subject, words),
+        Ok(Found { words, fix: Some(fix) }) => Finding::warning(subject, words, fix),
+        Err(words) => Finding { level: Level::Failure, subject: subject.to_owned(), words, fix: None },
+    }
 }

@@ -1,5 +1,5 @@
-//! What is found where a grant points: for `rayline validate` and `rayline doctor`. Nothing is left behind, and nothing is
-//! made.
+//! What is found where a grant points: for `rayline validate` and `rayline doctor`. Nothing is made there but an object that
+//! is deleted again, and passed over by who reads where it may not be deleted.
 
 use std::path::Path;
 use std::time::Duration;
@@ -16,23 +16,47 @@ use crate::pipeline::{Grant, HttpGrant, Kind, ObjectsGrant, QueueGrant, S3Grant,
 /// Longer no check takes.
 const LONGEST: Duration = Duration::from_secs(45);
 
+/// How the names of objects begin that only show whether something can be written. `archive-source` knows it too.
+const PROBE: &str = "rayline-validate-";
+
+/// Whether an object was written by a check, which could not delete it again.
+pub(crate) fn is_probe(key: &str) -> bool {
+    key.rsplit('/').next().unwrap_or(key).starts_with(PROBE)
+}
+
+/// What works, and perhaps not as it should.
+#[derive(Debug)]
+pub struct Found {
+    /// What is there.
+    pub words: String,
+    /// What is to be mended about it.
+    pub fix: Option<String>,
+}
+
+impl From<String> for Found {
+    fn from(words: String) -> Found {
+        Found { words, fix: None }
+    }
+}
+
 /// What a stage of this kind finds there, each part by itself; or what is wrong with it, and what to do about that.
-pub async fn check(grant: &Grant, kind: Kind) -> Vec<Result<String, String>> {
+pub async fn check(grant: &Grant, kind: Kind) -> Vec<Result<Found, String>> {
     let used = if kind == Kind::Source { Use::Read } else { Use::Write };
-    match grant {
+    let found = match grant {
+        Grant::Objects(objects) => return vec![in_time(check_objects(objects, used)).await],
         Grant::Queue(queue) => vec![in_time(check_queue(queue)).await],
-        Grant::Objects(objects) => vec![in_time(check_objects(objects, used)).await],
         Grant::Http(http) => vec![in_time(check_http(http)).await],
         Grant::Xray(xray) => check_xray(xray).await,
         Grant::Console => vec![Ok("standard output".to_owned())],
-    }
+    };
+    found.into_iter().map(|found| found.map(Found::from)).collect()
 }
 
 /// What dead letters find there.
 ///
 /// # Errors
 /// What is wrong, and what to do about it.
-pub async fn check_dead_letter(location: &ObjectsGrant) -> Result<String, String> {
+pub async fn check_dead_letter(location: &ObjectsGrant) -> Result<Found, String> {
     in_time(check_objects(location, Use::Write)).await
 }
 
@@ -40,7 +64,7 @@ pub async fn check_dead_letter(location: &ObjectsGrant) -> Result<String, String
 ///
 /// # Errors
 /// What is wrong, and what to do about it.
-pub async fn check_payloads(payloads: S3Grant, kind: Kind) -> Result<String, String> {
+pub async fn check_payloads(payloads: S3Grant, kind: Kind) -> Result<Found, String> {
     let used = if kind == Kind::Source { Use::Read } else { Use::Write };
     in_time(check_objects(&ObjectsGrant::S3(payloads), used)).await
 }
@@ -67,27 +91,30 @@ async fn check_queue(queue: &QueueGrant) -> Result<String, String> {
     ))
 }
 
-async fn check_objects(objects: &ObjectsGrant, used: Use) -> Result<String, String> {
+async fn check_objects(objects: &ObjectsGrant, used: Use) -> Result<Found, String> {
     if let ObjectsGrant::Folder(path) = objects {
-        return embedded(path, Path::is_dir, "a folder", "a folder");
+        return embedded(path, Path::is_dir, "a folder", "a folder").map(Found::from);
     }
     let store = Store::open(objects).await.map_err(|error| error.to_string())?;
     match used {
         Use::Read => {
             let first = store.list("", None, 1).await.map_err(|error| error.to_string())?;
             let found = if first.is_empty() { "readable, but nothing is there yet" } else { "readable" };
-            Ok(format!("{objects}: {found}"))
+            Ok(format!("{objects}: {found}").into())
         }
         Use::Write => {
-            let key = format!("rayline-validate-{:016x}", rand::random::<u64>());
+            let key = format!("{PROBE}{:016x}", rand::random::<u64>());
             store
                 .put(&key, b"a check whether this can be written".to_vec())
                 .await
                 .map_err(|error| error.to_string())?;
             // Whoever only writes need not be allowed to delete.
             Ok(match store.delete(&key).await {
-                Ok(()) => format!("{objects}: writable"),
-                Err(error) => format!("{objects}: writable, but the object {key} cannot be deleted again: {error}"),
+                Ok(()) => format!("{objects}: writable").into(),
+                Err(error) => Found {
+                    words: format!("{objects}: writable, but the object {key} cannot be deleted again: {error}"),
+                    fix: Some(format!("delete it, and allow s3:DeleteObject on `{PROBE}*` there")),
+                },
             })
         }
     }

@@ -61,7 +61,7 @@ struct Bound {
 
 impl Grants {
     /// Opens everything that the stage of this name is granted. Queues and folders that are not there are made; of
-    /// servers only SQS is spoken to, for its queues' limits.
+    /// servers only SQS is spoken to, for its queues' limits, for as long as it takes.
     ///
     /// # Errors
     ///
@@ -74,7 +74,7 @@ impl Grants {
             let name = name.clone();
             match grant {
                 Grant::Queue(grant) => {
-                    bound.queues.insert(name.clone(), Queue::open(grant).await.with_context(context)?);
+                    bound.queues.insert(name.clone(), Queue::open_patiently(grant).await.with_context(context)?);
                 }
                 Grant::Objects(grant) => {
                     bound.stores.insert(name.clone(), Store::open(grant).await.with_context(context)?);

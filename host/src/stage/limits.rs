@@ -79,6 +79,11 @@ impl MemoryLimit {
     pub(crate) fn new(limit: usize) -> MemoryLimit {
         MemoryLimit { limit, used: 0 }
     }
+
+    /// What the instance may have, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.limit
+    }
 }
 
 impl ResourceLimiter for MemoryLimit {

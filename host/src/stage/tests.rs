@@ -89,6 +89,15 @@ async fn memory_has_a_limit() {
     assert_eq!(trap.reason, "it needs more than its 16 MiB of memory (`limits.memory_bytes`)");
 }
 
+/// More than wasmtime lets through where nobody says how much.
+#[tokio::test]
+async fn a_call_hands_over_as_much_as_the_memory_may_hold() {
+    let mut instance = transform(&Limits { memory_bytes: 1 << 30, ..LIMITS }).await;
+    let body = "x".repeat(140 << 20);
+    let processed = instance.process(&events(&[&body])).await.unwrap().unwrap();
+    assert!(processed.outputs.len() == 1 && processed.outputs[0].event.body == body.as_bytes());
+}
+
 #[tokio::test]
 async fn time_has_a_limit() {
     let mut instance = transform(&Limits { call: Duration::from_nanos(1), ..LIMITS }).await;

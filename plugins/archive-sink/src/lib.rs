@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use rayline_message::transport::PAYLOAD_BYTES;
 use rayline_message::{Attributes, Line, basic, hour_folder};
 use rayline_sdk::objects::{self, Compression};
 use rayline_sdk::{Batch, Binding, Capability, CapabilityError, Context, Event, Exceptions, Failure, Sink};
@@ -55,6 +56,11 @@ impl Sink for ArchiveSink {
     fn write(&mut self, batch: &Batch, out: &mut Exceptions) -> Result<(), Failure> {
         let mut folders: BTreeMap<String, Vec<Event<'_>>> = BTreeMap::new();
         for event in batch {
+            if event.body.len() > PAYLOAD_BYTES {
+                let bytes = event.body.len();
+                out.reject(&event, format!("the payload has {bytes} bytes, and the archive takes {PAYLOAD_BYTES}"));
+                continue;
+            }
             let folder = hour_folder(event.label("account"), event.label("region"), event.time);
             folders.entry(folder).or_default().push(event);
         }
@@ -150,6 +156,17 @@ mod tests {
 
         assert_eq!(sink.write(&batch).unwrap(), []);
         assert_eq!(archive(), expected, "a batch written again replaces itself");
+    }
+
+    #[test]
+    fn what_no_reader_would_take_is_rejected() {
+        testing::objects::grant(OBJECTS);
+        let mut sink = testing::open_sink::<ArchiveSink>("{}").unwrap();
+        let long = "x".repeat(PAYLOAD_BYTES + 1);
+        let left = sink.write(&[message("1", 0, &long).id(HASH), message("1", 0, &long[1..]).id(HASH)]).unwrap();
+        let [rejected] = &left[..] else { panic!("one: {left:?}") };
+        assert!(format!("{rejected:?}").contains("the archive takes 67108864"), "{rejected:?}");
+        assert_eq!(archive().len(), 1);
     }
 
     #[test]

@@ -88,6 +88,12 @@ impl Source for ArchiveSource {
     }
 
     fn open(options: Options, context: &Context) -> Result<Self, Failure> {
+        if context.instances > 1 {
+            return Err(Failure::fatal(format!(
+                "{} instances would each read everything: write `instances = 1`",
+                context.instances
+            )));
+        }
         let pace = options.rate_per_sec.map(|rate| Pace::new(rate, clock::monotonic()));
         let selection = Selection::new(&options).map_err(Failure::fatal)?;
         let place = Place::resume(context.checkpoint.as_deref(), options);

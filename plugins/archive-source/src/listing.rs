@@ -41,7 +41,7 @@ impl Listing {
                 }
                 continue;
             };
-            if is_folder(&object) {
+            if is_no_message(&object) {
                 continue;
             }
             let Some(folder) = selection.excluded(&object.key) else { return Ok(Some(object)) };
@@ -64,7 +64,7 @@ impl Listing {
             && self.told == 0
         {
             let coming =
-                self.page.iter().filter(|object| !is_folder(object) && selection.excluded(&object.key).is_none());
+                self.page.iter().filter(|object| !is_no_message(object) && selection.excluded(&object.key).is_none());
             let keys = std::iter::once(object).chain(coming).map(|object| object.key.clone());
             let keys: Vec<String> = keys.take(AHEAD).collect();
             objects::read_ahead(OBJECTS, &keys)?;
@@ -74,9 +74,14 @@ impl Listing {
     }
 }
 
-/// Whether some tool put it there to show a folder.
-fn is_folder(object: &Object) -> bool {
-    object.key.ends_with('/')
+/// How the names of objects begin that `rayline validate` and `rayline doctor` write, and where they may not delete leave
+/// behind.
+const PROBE: &str = "rayline-validate-";
+
+/// Whether some tool put it there to show a folder, or a check to see whether it can.
+fn is_no_message(object: &Object) -> bool {
+    let name = object.key.rsplit('/').next().unwrap_or_default();
+    name.is_empty() || name.starts_with(PROBE)
 }
 
 /// How many objects are selected, counted beside the reading.

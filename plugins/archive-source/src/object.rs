@@ -1,14 +1,14 @@
 use std::io::BufRead;
 
-use rayline_message::Partition;
+use rayline_message::{Line, Partition};
 use rayline_sdk::objects::{self, Download, Object};
 use rayline_sdk::{CapabilityError, Failure};
 
 use crate::frames::Frames;
 use crate::{OBJECTS, unreadable};
 
-/// A longer message is not read: it would have to be held in memory, several times over.
-const MESSAGE_BYTES: usize = 64 << 20;
+/// A longer message is not read: it would have to be held in memory, several times over. Whatever `archive-sink` wrote is.
+const MESSAGE_BYTES: usize = Line::MOST_BYTES;
 
 /// One message in an object.
 pub struct Found<'a> {

@@ -143,6 +143,29 @@ fn an_object_that_is_gone_is_passed_over() {
 }
 
 #[test]
+fn what_a_check_left_is_no_message() {
+    store();
+    testing::objects::put(OBJECTS, "others/rayline-validate-00112233aabbccdd", b"a check whether this can be written");
+    let mut source = testing::open_source::<ArchiveSource>("{}", None).unwrap();
+    assert_eq!(read_all(&mut source).0.len(), 7);
+}
+
+#[test]
+fn one_instance_reads_everything() {
+    let read = |instances| {
+        testing::objects::grant(OBJECTS);
+        ArchiveSource::open(Options::default(), &Context { instances, ..Context::default() }).err()
+    };
+    assert!(read(1).is_none());
+    match read(2) {
+        Some(Failure::Fatal(reason)) => {
+            assert!(reason.starts_with("2 instances would each read everything"), "{reason}")
+        }
+        other => panic!("opened: {other:?}"),
+    }
+}
+
+#[test]
 fn a_rate_is_kept() {
     store();
     let mut source = testing::open_source::<ArchiveSource>(r#"{"rate_per_sec":2}"#, None).unwrap();
@@ -168,7 +191,7 @@ fn many_objects_are_listed_in_pages() {
 
 #[test]
 fn a_message_that_is_too_long_names_its_object() {
-    testing::objects::put(OBJECTS, "big/long.json", &vec![b'['; (64 << 20) + 2]);
+    testing::objects::put(OBJECTS, "big/long.json", &vec![b'['; rayline_message::Line::MOST_BYTES + 2]);
     let mut source = testing::open_source::<ArchiveSource>("{}", None).unwrap();
     match source.read(1) {
         Err(Failure::Fatal(reason)) => {

@@ -1,6 +1,11 @@
+use std::mem;
+
 use memchr::{memchr2, memchr3};
 
-use crate::time::nanoseconds;
+use crate::time::{nanoseconds, nanoseconds_of_number};
+
+/// What `schema` is in an envelope of our own.
+const SCHEMA: &str = "rayline.raw/1";
 
 /// Longer values are no account and no region. Anybody in the organisation can send a message, and hosts count by labels.
 const LABEL_BYTES: usize = 64;
@@ -8,7 +13,8 @@ const LABEL_BYTES: usize = 64;
 /// What a message says of itself at its top level.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Envelope {
-    /// `account_id`, `account` or `accountId`: whichever comes first.
+    /// The first that is there of `account`, `account_id` and `accountId`; in an envelope of our own `account_id` comes
+    /// first. So `flatten` has it, too.
     pub account: Option<String>,
     /// `region`.
     pub region: Option<String>,
@@ -17,8 +23,8 @@ pub struct Envelope {
 }
 
 impl Envelope {
-    /// Looks only at the members of the outermost object, and only until it has all three. It does not parse: values
-    /// are stepped over, and text that is not JSON gives what was found before it broke.
+    /// Looks only at the members of the outermost object, and only until nothing can change what it has. It does not
+    /// parse: values are stepped over, and text that is not JSON gives what was found before it broke.
     ///
     /// Of a list, what all of its objects agree on. A trace or segment document of its own has no envelope: its
     /// `aws.account_id` may be another account's than the one that collected it.
@@ -34,23 +40,31 @@ impl Envelope {
 
     fn of_object(mut cursor: Cursor<'_>) -> Option<Self> {
         let mut envelope = Self::default();
+        let (mut is_own, mut accounts) = (false, [None, None, None]);
         cursor.byte(b'{')?;
         // Whatever ends the walk, what was found before counts.
         while let Some((key, value)) = cursor.member() {
+            let [account, account_id, camel] = &mut accounts;
             match key {
-                b"account_id" | b"account" | b"accountId" if envelope.account.is_none() => {
-                    envelope.account = label(value);
-                }
+                b"schema" => is_own = text(value).is_some_and(|schema| schema == SCHEMA),
+                b"account" if account.is_none() => *account = label(value),
+                b"account_id" if account_id.is_none() => *account_id = label(value),
+                b"accountId" if camel.is_none() => *camel = label(value),
                 b"region" if envelope.region.is_none() => envelope.region = label(value),
-                b"collected_at" if envelope.collected_at.is_none() => {
-                    envelope.collected_at = text(value).and_then(|text| nanoseconds(&text));
-                }
+                b"collected_at" if envelope.collected_at.is_none() => envelope.collected_at = time(value),
                 _ => continue,
             }
-            if envelope.account.is_some() && envelope.region.is_some() && envelope.collected_at.is_some() {
+            // Of others, what comes behind the trace may come first.
+            let has_account = is_own && account_id.is_some();
+            if has_account && envelope.region.is_some() && envelope.collected_at.is_some() {
                 break;
             }
         }
+        let [account, account_id, camel] = &mut accounts;
+        if is_own {
+            mem::swap(account, account_id);
+        }
+        envelope.account = account.take().or(account_id.take()).or(camel.take());
         Some(envelope)
     }
 
@@ -88,6 +102,15 @@ fn label(value: &[u8]) -> Option<String> {
 /// Whether a text may be a label's value.
 pub(crate) fn is_label(text: &str) -> bool {
     !text.is_empty() && text.len() <= LABEL_BYTES && !text.chars().any(|c| c.is_control() || c.is_whitespace())
+}
+
+/// A point in time as text or as a number, which may be text too.
+fn time(value: &[u8]) -> Option<u64> {
+    let text = match value.first() {
+        Some(b'"') => text(value)?,
+        _ => str::from_utf8(value).ok()?.to_owned(),
+    };
+    nanoseconds(&text).or_else(|| nanoseconds_of_number(&text))
 }
 
 fn text(value: &[u8]) -> Option<String> {
@@ -217,6 +240,13 @@ mod tests {
             (r#"{"id":"1","aws":{"account_id":"9","region":"x"},"start_time":1}"#, envelope("", "", 0)),
             (r#"{"account":"1","collected_at":"never","region":"r"}"#, envelope("1", "r", 0)),
             (r#"{"account":"","accountId":"2"}"#, envelope("2", "", 0)),
+            (r#"{"accountId":"3","account_id":"2","trace":{},"account":"1"}"#, envelope("1", "", 0)),
+            (r#"{"account":"1","account_id":"2","trace":{},"schema":"rayline.raw/1"}"#, envelope("2", "", 0)),
+            (r#"{"schema":"rayline.raw/1","account":"1","account_id":null,"accountId":"3"}"#, envelope("1", "", 0)),
+            (r#"{"account":"1","collected_at":1735732800}"#, envelope("1", "", noon)),
+            (r#"{"account":"1","collected_at":1.7357328e12}"#, envelope("1", "", noon)),
+            (r#"{"account":"1","collected_at":"1735732800.0"}"#, envelope("1", "", noon)),
+            (r#"{"account":"1","collected_at":-1}"#, envelope("1", "", 0)),
             (r#"[{"account":"1","region":"a"},{"account":"1","region":"b"}]"#, envelope("1", "", 0)),
             (r#"[{"account":"1"},{"id":"2"}]"#, envelope("", "", 0)),
             (r#"[{"account":"1"}]"#, envelope("1", "", 0)),

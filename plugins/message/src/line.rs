@@ -1,4 +1,5 @@
 use std::borrow::Cow;
+use std::io;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -6,6 +7,7 @@ use memchr::memmem;
 use serde::Deserialize;
 
 use crate::Attributes;
+use crate::transport::PAYLOAD_BYTES;
 
 /// One line of the archive, `rayline.archive/1`: a message with what the queue said of it.
 #[derive(Debug, PartialEq, Eq)]
@@ -28,7 +30,13 @@ struct Members {
     attributes: Attributes,
 }
 
+/// What a line holds beside its payload is less.
+const BESIDE_BYTES: usize = 1 << 20;
+
 impl<'a> Line<'a> {
+    /// No line is longer: it holds the largest payload in base64. Readers need not hold more in memory.
+    pub const MOST_BYTES: usize = PAYLOAD_BYTES.div_ceil(3) * 4 + BESIDE_BYTES;
+
     /// Reads a line. `None`: it is none, but perhaps a message itself.
     pub fn parse(line: &'a [u8]) -> Option<Self> {
         // Most foreign lines are told by this, without being parsed.
@@ -42,9 +50,10 @@ impl<'a> Line<'a> {
         Some(Self { sha256: sha256.into(), attributes, raw: Cow::Owned(raw) })
     }
 
-    /// Appends the line and its line feed.
+    /// Appends the line and its line feed. Text stands in it as text, unless control characters, of which each needs six
+    /// bytes, make it more than twice as long, or longer than any line.
     pub fn write(&self, out: &mut Vec<u8>) {
-        out.reserve(self.raw.len() + self.raw.len() / 4 + 256);
+        out.reserve(self.raw.len() / 3 * 4 + 512);
         out.extend_from_slice(b"{\"sha256\":");
         string(out, &self.sha256);
         let Attributes { received_at, sent_at, message_id, sender_id, sender_account, .. } = &self.attributes;
@@ -60,18 +69,49 @@ impl<'a> Line<'a> {
                 string(out, value);
             }
         }
-        match std::str::from_utf8(&self.raw) {
-            Ok(raw) => {
-                out.extend_from_slice(b",\"raw\":");
-                string(out, raw);
-            }
-            Err(_) => {
-                out.extend_from_slice(b",\"raw_base64\":");
-                string(out, &STANDARD.encode(&self.raw));
-            }
+        let start = out.len();
+        out.extend_from_slice(b",\"raw\":");
+        let most = (2 * self.raw.len()).min(Self::MOST_BYTES - BESIDE_BYTES) + 2;
+        let text = std::str::from_utf8(&self.raw).is_ok_and(|raw| short_string(out, raw, most));
+        if !text {
+            out.truncate(start);
+            out.extend_from_slice(b",\"raw_base64\":");
+            base64_string(out, &self.raw);
         }
         out.extend_from_slice(b"}\n");
     }
+}
+
+/// Appends a JSON string if it has at most so many bytes; whether it has. If not, part of it is there.
+fn short_string(out: &mut Vec<u8>, text: &str, most: usize) -> bool {
+    serde_json::to_writer(Room { out, left: most }, text).is_ok()
+}
+
+/// Takes only so many bytes.
+struct Room<'a> {
+    out: &'a mut Vec<u8>,
+    left: usize,
+}
+
+impl io::Write for Room<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.left = self.left.checked_sub(bytes.len()).ok_or(io::ErrorKind::OutOfMemory)?;
+        self.out.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Appends bytes as a JSON string of base64.
+fn base64_string(out: &mut Vec<u8>, bytes: &[u8]) {
+    let start = out.len() + 1;
+    let end = start + bytes.len().div_ceil(3) * 4;
+    out.resize(end + 1, b'"');
+    // There is room for exactly that.
+    let _ = STANDARD.encode_slice(bytes, out.get_mut(start..end).unwrap_or_default());
 }
 
 /// Appends a JSON string.
@@ -134,6 +174,31 @@ mod tests {
             assert_eq!(line.matches('\n').count(), 1, "one line: {line:?}");
             let read = Line::parse(line.trim_end().as_bytes()).unwrap();
             assert_eq!((read.sha256.as_ref(), read.raw.as_ref()), (SHA256, payload));
+        }
+    }
+
+    #[test]
+    fn text_that_would_become_long_is_base64() {
+        for (payload, is_text) in [
+            (r#"{"Document":"{\"id\":\"\\\"\"}"}"#.to_owned(), true),
+            ("\\\"".repeat(1000), true),
+            ("\u{1}".repeat(1000), false),
+            ("\u{1}  ".repeat(1000), false),
+            ("\u{1}    ".repeat(1000), true),
+        ] {
+            let line = written(payload.as_bytes(), Attributes::default());
+            assert_eq!(line.contains("\"raw\":"), is_text, "{line}");
+            assert_eq!(Line::parse(line.trim_end().as_bytes()).unwrap().raw, payload.as_bytes());
+        }
+    }
+
+    #[test]
+    fn no_line_is_longer_than_readers_take() {
+        for payload in [vec![b'"'; PAYLOAD_BYTES], vec![b' '; PAYLOAD_BYTES], vec![0xff; PAYLOAD_BYTES]] {
+            let mut line = Vec::new();
+            Line { sha256: SHA256.into(), attributes: Attributes::default(), raw: (&payload).into() }.write(&mut line);
+            assert!(line.len() < Line::MOST_BYTES, "{} bytes", line.len());
+            assert!(Line::parse(line.trim_ascii_end()).unwrap().raw == payload);
         }
     }
 

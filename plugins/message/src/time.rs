@@ -6,6 +6,14 @@ pub fn nanoseconds(text: &str) -> Option<u64> {
     u64::try_from(time.as_nanosecond()).ok()
 }
 
+/// The same of a number in JSON: seconds, or milliseconds where it is over 1e11. `None` for other text, for times before
+/// 1970 and for those that nanoseconds do not reach.
+pub fn nanoseconds_of_number(text: &str) -> Option<u64> {
+    let number: f64 = serde_json::from_str(text).ok()?;
+    let micros = (number * if number > 1e11 { 1e3 } else { 1e6 }).round();
+    (0.0..u64::MAX as f64 / 1e3).contains(&micros).then_some(micros as u64 * 1000)
+}
+
 /// RFC 3339 in UTC with as many decimals as the time has. `None` for 0, which stands for unknown.
 pub fn rfc3339(nanoseconds: u64) -> Option<String> {
     timestamp(nanoseconds).map(|time| time.to_string())

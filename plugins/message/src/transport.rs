@@ -13,8 +13,9 @@ use flate2::write::GzEncoder;
 /// Bodies above this are packed: what every SQS queue takes, whatever its `MaximumMessageSize` was left at.
 pub const PLAIN_BYTES: usize = 256 * 1024;
 
-/// A packed message that unpacks to more than this stays packed. A few hundred kilobytes of gzip can hold gigabytes.
-pub const UNPACKED_BYTES: usize = 64 * 1024 * 1024;
+/// No payload is larger. A packed message that unpacks to more than this stays packed: a few hundred kilobytes of gzip can
+/// hold gigabytes.
+pub const PAYLOAD_BYTES: usize = 64 * 1024 * 1024;
 
 /// How base64 of gzip (`1f 8b 08`) begins.
 const PACKED: &[u8] = b"H4sI";
@@ -59,9 +60,9 @@ fn base64_bytes(text: &[u8]) -> Option<Vec<u8>> {
 
 fn gunzip(zipped: &[u8]) -> Option<Vec<u8>> {
     let mut payload = Vec::with_capacity(zipped.len().saturating_mul(4));
-    let limit = u64::try_from(UNPACKED_BYTES).ok()?.saturating_add(1);
+    let limit = u64::try_from(PAYLOAD_BYTES).ok()?.saturating_add(1);
     MultiGzDecoder::new(zipped).take(limit).read_to_end(&mut payload).ok()?;
-    (payload.len() <= UNPACKED_BYTES).then_some(payload)
+    (payload.len() <= PAYLOAD_BYTES).then_some(payload)
 }
 
 #[cfg(test)]
@@ -98,7 +99,7 @@ mod tests {
         for body in [b"".as_slice(), b"{}", b"H4sI", b"H4sI not base64", cut, b" \xff\xfe"] {
             assert_eq!(unpack(body), body);
         }
-        let bomb = packed(&vec![b' '; UNPACKED_BYTES + 1]);
+        let bomb = packed(&vec![b' '; PAYLOAD_BYTES + 1]);
         assert_eq!(unpack(&bomb), bomb.as_slice());
     }
 

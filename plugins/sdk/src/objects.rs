@@ -87,10 +87,13 @@ impl Upload {
         if self.buffer.len() + bytes.len() > CHUNK {
             self.send()?;
         }
-        if bytes.len() > CHUNK {
-            return Ok(self.host.write(bytes)?);
+        // What one call hands over the host has to hold twice.
+        let mut pieces = bytes.chunks(CHUNK);
+        let last = pieces.next_back().unwrap_or_default();
+        for piece in pieces {
+            self.host.write(piece)?;
         }
-        self.buffer.extend_from_slice(bytes);
+        self.buffer.extend_from_slice(last);
         Ok(())
     }
 

@@ -134,6 +134,27 @@ fn a_bucket_that_others_filled_is_replayed() {
     assert_eq!(ids, (0..1200).map(|n| n.to_string()).collect());
 }
 
+/// `object_store` takes the `/` from the key, which then is nobody's or another object's.
+#[test]
+fn keys_that_begin_with_a_slash_stop_a_replay_with_advice() {
+    let (world, bucket) = (World::new(), Bucket::new());
+    bucket.put("2024/01/x.json", "{\"n\":1}");
+    bucket.put("others/y.json", "{\"n\":2}");
+    bucket.put("/2024/01/x.json", "{\"n\":3}");
+    let replay = |prefix: &str| {
+        world.write("copy.toml", copy_from(&format!("\"s3://{}\"\noptions.prefix = \"{prefix}\"", bucket.0)));
+        rayline(&world, &["replay", "copy.toml"])
+    };
+    let told = "the store holds objects whose keys begin with `/`, like `/2024/01/x.json`, which cannot be read";
+    for prefix in ["", "/", "/2024"] {
+        replay(prefix).ends().with_code(1).says(told);
+    }
+    assert!(lines(&world.path("copy")).is_empty());
+    replay("2024").succeeds();
+    replay("others").succeeds();
+    assert_eq!(world.archived("copy").len(), 2);
+}
+
 #[test]
 fn a_large_object_is_written_and_read_in_parts() {
     let (world, bucket) = (World::new(), Bucket::new());
@@ -261,6 +282,17 @@ fn validate_says_what_the_grants_reach() {
     validate("empty.toml").says("readable, but nothing is there yet");
     assert_eq!(bucket.keys(), ["raw/one.json"], "nothing is left behind");
     assert!(lines(&world.path("copy")).is_empty());
+
+    // What may not be deleted again stays, and is no message.
+    let denied = ("403 Forbidden", "<Error><Code>AccessDenied</Code><Message>no</Message></Error>");
+    let recorder = Recorder::start(vec![("200 OK", ""), denied]);
+    let validated = on_s3(world.rayline(&["validate", "archive.toml"]), &recorder.url).succeeds();
+    validated
+        .says("new: writable, but the object rayline-validate-")
+        .says("allow s3:DeleteObject on `rayline-validate-*` there");
+    bucket.put("raw/rayline-validate-0123456789abcdef", "a check whether this can be written");
+    rayline(&world, &["replay", "copy.toml"]).succeeds();
+    assert_eq!(world.archived("copy").len(), 1);
 
     world.write("archive.toml", archive_to(&format!("\"s3://{}\"", unique("missing"))));
     rayline(&world, &["validate", "archive.toml"])

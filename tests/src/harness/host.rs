@@ -125,6 +125,13 @@ impl Host {
         })
     }
 
+    /// The most memory that it had so far, in bytes.
+    pub fn peak_memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("a process");
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("its peak");
+        peak.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
+    }
+
     pub fn kill(mut self) -> Ended {
         self.child.kill().expect("a child");
         self.ends()

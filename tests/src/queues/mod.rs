@@ -8,7 +8,7 @@ use std::os::unix::process::ExitStatusExt;
 use serde_json::{Value, json};
 
 use self::proxy::{Fault, Proxy};
-use crate::harness::{Host, Invocation, World, generated, guest, malformed, numbered};
+use crate::harness::{Host, Invocation, World, generated, get, guest, malformed, metric, numbered};
 use crate::servers::request::request;
 use crate::servers::sqs::{REGION, Sqs};
 use crate::servers::{elasticmq, moto, unique};
@@ -83,6 +83,12 @@ fn bodies(world: &World, queue: &str) -> Vec<String> {
 
 fn until_held(host: &mut Host, sqs: &Sqs, queue: &str, messages: u64) {
     host.until("messages that are held", |_| (sqs.depth(queue) == (0, messages)).then_some(()));
+}
+
+/// The body of a message that points to an object.
+fn pointer(bucket: &str, key: &str) -> String {
+    let place = json!({ "s3BucketName": bucket, "s3Key": key });
+    json!(["software.amazon.payloadoffloading.PayloadS3Pointer", place]).to_string()
 }
 
 /// Text that does not become smaller when packed.
@@ -244,6 +250,63 @@ fn a_pointer_to_somebody_elses_object_is_not_followed() {
     assert_eq!(moto().sqs.depth(&queue), (0, 0));
 }
 
+/// Ten payloads of 50 MB are received at once, and fetched as there is room for them.
+#[test]
+fn payloads_that_wait_take_bounded_memory() {
+    let (world, bucket) = (World::new(), unique("payloads"));
+    moto().create_bucket(&bucket);
+    moto().s3("PUT", &format!("/{bucket}/large/payload"), "x".repeat(50_000_000)).ok();
+    let queue = moto().sqs.create_queue(&unique("payloads"), &[]);
+    (0..10).for_each(|_| drop(moto().sqs.send(&queue, &pointer(&bucket, "large/payload"))));
+    let claim_check =
+        format!("{{ url = \"s3://{bucket}/large\", endpoint_url = \"{}\", path_style = true }}", moto().url);
+    let grant = format!("{{ url = \"{queue}\", claim_check = {claim_check} }}");
+    let held = hold(&grant, "{ refuse = true }").replace("options.stop_when_empty = true", "");
+    let mut host = run(&world, &format!("api.address = \"127.0.0.1:0\"\n{held}")).start();
+    let address = host.address();
+    until_held(&mut host, &moto().sqs, &queue, 10);
+    let received = |page: &str| metric(page, &["component_received_event_bytes_total{", "component_id=\"out\""]);
+    host.until("a payload", |_| received(&get(&address, "/metrics")?.1).filter(|bytes| *bytes > 0.0));
+    let peak = host.peak_memory();
+    assert!(peak < 450_000_000, "{peak} bytes");
+}
+
+/// An object of the archive stands for a payload that looks compressed.
+#[test]
+fn a_payload_comes_as_it_is_stored() {
+    let (world, bucket) = (World::new(), unique("payloads"));
+    moto().create_bucket(&bucket);
+    let place = format!("{{ url = \"s3://{bucket}/large\", endpoint_url = \"{}\", path_style = true }}", moto().url);
+    let archive_all = |from: &str, to: &str| {
+        format!(
+            r#"
+            data_dir = "data"
+            [sources.from]
+            plugin = "queue-source"
+            grants.queue = {from}
+            options.stop_when_empty = true
+            [sinks.archive]
+            plugin = "archive-sink"
+            inputs = ["from"]
+            grants.objects = {to}
+            options.compression = "gzip"
+            "#
+        )
+    };
+    world.send("in.queue", &["{}"]);
+    run(&world, &archive_all("\"file:in.queue\"", &place)).succeeds();
+    let listing = moto().s3("GET", &format!("/{bucket}?list-type=2"), "").ok();
+    let (_, key) = listing.split_once("<Key>").expect("an object");
+    let (key, _) = key.split_once("</Key>").expect("a key");
+
+    let queue = moto().sqs.create_queue(&unique("stored"), &[]);
+    moto().sqs.send(&queue, &pointer(&bucket, key));
+    let grant = format!("{{ url = \"{queue}\", claim_check = {place} }}");
+    run(&world, &archive_all(&grant, "\"file:archive\"")).succeeds();
+    let archived = world.archived("archive");
+    assert!(archived.len() == 1 && archived[0].raw.starts_with(b"\x1f\x8b"), "it is not decompressed");
+}
+
 #[test]
 fn what_is_held_is_renewed_beyond_its_time() {
     for sqs in [&elasticmq().sqs, &moto().sqs] {
@@ -359,6 +422,46 @@ fn throttling_and_expired_credentials_pass() {
 }
 
 #[test]
+fn a_start_waits_for_sqs() {
+    let (world, sqs) = (World::new(), &elasticmq().sqs);
+    let queue = sqs.create_queue(&unique("late"), &[]);
+    sqs.send(&queue, "{}");
+    // More than two starts try.
+    let busy =
+        Fault { action: "GetQueueAttributes", status: "503 Service Unavailable", code: "ServiceUnavailable", times: 9 };
+    let proxy = Proxy::start(&sqs.endpoint, vec![busy]);
+    let grant = format!("\"{}\"", queue.replace(&sqs.endpoint, &proxy.url));
+    run(&world, &move_all(&grant, "\"file:out.queue\""))
+        .succeeds()
+        .says("ServiceUnavailable: asked to fail; trying again");
+    assert_eq!((proxy.left(), sqs.depth(&queue)), (0, (0, 0)));
+
+    let denied = Fault { action: "GetQueueAttributes", status: "403 Forbidden", code: "AccessDenied", times: 1 };
+    let proxy = Proxy::start(&sqs.endpoint, vec![denied]);
+    let grant = format!("\"{}\"", queue.replace(&sqs.endpoint, &proxy.url));
+    run(&world, &move_all(&grant, "\"file:out.queue\"")).ends().with_code(1).says("AccessDenied");
+    run(&world, &move_all(&format!("\"{queue}-gone\""), "\"file:out.queue\""))
+        .ends()
+        .with_code(1)
+        .says("see that the queue is there");
+}
+
+#[test]
+fn what_a_fifo_queue_did_not_take_holds_up_what_comes_after() {
+    let (world, sqs) = (World::new(), &elasticmq().sqs);
+    let queue = sqs.create_queue(&(unique("order") + ".fifo"), &[("FifoQueue", "true")]);
+    // The first of three batches, more often than the SDK tries.
+    let busy =
+        Fault { action: "SendMessageBatch", status: "503 Service Unavailable", code: "ServiceUnavailable", times: 5 };
+    let proxy = Proxy::start(&sqs.endpoint, vec![busy]);
+    let messages = numbered(25);
+    send(&world, &format!("\"{}\"", queue.replace(&sqs.endpoint, &proxy.url)), &messages);
+    assert_eq!(proxy.left(), 0);
+    run(&world, &move_all(&format!("\"{queue}\""), "\"file:out.queue\"")).succeeds();
+    assert_eq!(bodies(&world, "out.queue"), messages);
+}
+
+#[test]
 fn a_queue_that_may_not_be_read_stops_the_pipeline_with_advice() {
     let world = World::new();
     let queue = elasticmq().sqs.create_queue(&unique("denied"), &[]);
@@ -413,6 +516,10 @@ fn the_account_of_a_known_sender_is_verified() {
             inputs = ["flatten"]
             grants.objects = "file:documents"
             options.format = "event"
+            [sinks.archive]
+            plugin = "archive-sink"
+            inputs = ["in"]
+            grants.objects = "file:archive"
             "#
         ),
     )
@@ -426,6 +533,26 @@ fn the_account_of_a_known_sender_is_verified() {
         })
         .collect();
     assert_eq!(verified, BTreeSet::from([(true, true), (false, false)]), "only the sender's own account is");
+
+    run(
+        &world,
+        r#"
+        data_dir = "data"
+        [sources.archive]
+        plugin = "archive-source"
+        grants.objects = "file:archive"
+        [transforms.flatten]
+        plugin = "flatten"
+        inputs = ["archive"]
+        [sinks.documents]
+        plugin = "file-sink"
+        inputs = ["flatten"]
+        grants.objects = "file:again"
+        options.format = "event"
+        "#,
+    )
+    .succeeds();
+    assert!(world.documents("again") == documents, "the archive knows the sender");
 }
 
 #[test]

@@ -73,8 +73,15 @@ impl Bucket {
     ///
     /// Objects without a byte are left out: consoles make them, with a `/` at the end of the key, to show a folder, and
     /// `object_store` does not tell these from others.
+    ///
+    /// # Errors
+    ///
+    /// S3 fails, or there are keys that cannot be read.
     pub(super) async fn list(&self, prefix: &str, start_after: &str, max: usize) -> Result<Vec<Object>, StoreError> {
         let prefix = self.key(prefix);
+        if prefix.starts_with('/') || (prefix.is_empty() && start_after.is_empty()) {
+            self.none_begins_with_slash().await?;
+        }
         let mut options = PaginatedListOptions {
             offset: (!start_after.is_empty()).then(|| self.key(start_after)),
             ..PaginatedListOptions::default()
@@ -90,6 +97,22 @@ impl Bucket {
             options = PaginatedListOptions { page_token: Some(token), ..PaginatedListOptions::default() };
         }
         Ok(found)
+    }
+
+    /// `object_store` takes the `/` from the beginning of a key, which then is another object's or nobody's. Such keys are
+    /// an error, for they would be passed over without a word.
+    async fn none_begins_with_slash(&self) -> Result<(), StoreError> {
+        let options = PaginatedListOptions { max_keys: Some(1), ..PaginatedListOptions::default() };
+        let page = self.client.list_paginated(Some("/"), options).await;
+        let page = page.map_err(|error| StoreError::new("", error).at(&self.place))?;
+        match page.result.objects.first() {
+            None => Ok(()),
+            Some(first) => Err(StoreError::Permanent(format!(
+                "the store holds objects whose keys begin with `/`, like `/{}`, which cannot be read: copy them to keys \
+                 without it and delete them, or grant a prefix, or give one to the stage",
+                first.location
+            ))),
+        }
     }
 
     fn object(&self, meta: ObjectMeta) -> Option<Object> {

@@ -50,6 +50,15 @@ impl Download {
         Download { key: key.to_owned(), content: Some(Content::Stored(stored)) }
     }
 
+    /// The same with the bytes as they are stored. Only before anything was read.
+    pub(super) fn undecoded(self) -> Download {
+        let content = self.content.map(|content| match content {
+            Content::Stored(stored) => Content::Plain(Box::new(stored)),
+            plain @ Content::Plain(_) => plain,
+        });
+        Download { content, ..self }
+    }
+
     /// The next bytes, at most `max_bytes`; empty at the end.
     ///
     /// # Errors

@@ -91,6 +91,25 @@ impl Store {
         Ok(Download::parts(key, parts))
     }
 
+    /// An object's bytes as they are stored, from its beginning.
+    ///
+    /// # Errors
+    ///
+    /// There is none, the key cannot be one, or the store fails.
+    pub async fn open_stored(&self, key: &str) -> Result<Download, StoreError> {
+        self.open_object(key).await.map(Download::undecoded)
+    }
+
+    /// How many bytes of an object are stored.
+    ///
+    /// # Errors
+    ///
+    /// There is none, the key cannot be one, or the store fails.
+    pub async fn size(&self, key: &str) -> Result<u64, StoreError> {
+        let head = self.inner.head(&self.path(key)?).await;
+        head.map(|meta| meta.size).map_err(|error| self.error(key, error))
+    }
+
     /// Says which objects will be opened next, in this order: a bucket's are fetched meanwhile, as far as there is room.
     /// What was said before and is not among them is forgotten.
     pub fn read_ahead(&self, keys: &[String]) {

@@ -8,6 +8,10 @@ use super::sqs::Sqs;
 use super::{Backlog, ItemError, Messages, Outgoing};
 use crate::pipeline::QueueGrant;
 
+/// Waits between attempts to open a queue.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
 /// A durable queue. Clones share everything; several hosts may use the same one. Dropping the last clone gives back what
 /// is still held, and waits for that.
 #[derive(Clone)]
@@ -58,6 +62,25 @@ impl Queue {
         match grant {
             QueueGrant::File(grant) => Embedded::open(grant).await.map(Queue::File),
             QueueGrant::Sqs(grant) => Sqs::open(grant).await.map(Queue::Sqs),
+        }
+    }
+
+    /// The same for a run, which waits for a service that cannot be reached or asks to slow down.
+    ///
+    /// # Errors
+    ///
+    /// What waiting does not help against.
+    pub async fn open_patiently(grant: &QueueGrant) -> Result<Queue, QueueError> {
+        let mut wait = FIRST_WAIT;
+        loop {
+            match (Queue::open(grant).await, grant) {
+                (Err(error @ QueueError::Failed { .. }), QueueGrant::Sqs(_)) => {
+                    tracing::warn!("{error}; trying again");
+                    tokio::time::sleep(wait.mul_f64(rand::random_range(0.5..1.0))).await;
+                    wait = (wait * 2).min(LONGEST_WAIT);
+                }
+                (opened, _) => return opened,
+            }
         }
     }
 

@@ -27,7 +27,7 @@ use std::time::{Duration, Instant};
 use aws_sdk_sqs::types::QueueAttributeName;
 use futures::{StreamExt, stream};
 use tokio::runtime::Runtime;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use self::claim_check::ClaimCheck;
@@ -63,6 +63,8 @@ struct Inner {
     /// How long SQS keeps a message from others without being told again.
     visibility: Duration,
     state: Mutex<State>,
+    /// Bytes that fetched payloads may still take in memory, until a guest has them.
+    payloads: Arc<Semaphore>,
     /// Messages came, or none will.
     arrived: Notify,
     /// Somebody asks for messages.
@@ -272,6 +274,7 @@ impl Inner {
             accounts: grant.accounts,
             visibility,
             state: Mutex::new(State { holding: Holding::new(visibility, grant.max_hold), prefetch: Prefetch::new() }),
+            payloads: Arc::new(Semaphore::new(claim_check::MAX_BYTES)),
             arrived: Notify::new(),
             wanted: Notify::new(),
             depth: tokio::sync::Mutex::new(None),
@@ -335,6 +338,7 @@ impl Inner {
 impl Drop for Shared {
     fn drop(&mut self) {
         self.inner.state().prefetch.end();
+        self.inner.payloads.close();
         self.inner.wanted.notify_one();
         let (poller, releases, keeper) = (self.poller.take(), self.releases.take(), self.keeper.take());
         let (Some(poller), Some(keeper), Some(runtime)) = (poller, keeper, self.runtime.0.take()) else { return };

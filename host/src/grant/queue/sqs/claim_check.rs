@@ -25,12 +25,22 @@ pub(super) struct ClaimCheck {
 pub(super) enum Payload {
     /// It is the payload.
     Inline,
+    /// It points to this.
+    Stored(Stored),
     /// It pointed to this.
     Fetched(Vec<u8>),
     /// It points to what is not fetched, and why.
     Unresolved(String),
     /// It points to what cannot be fetched for the time being.
     Later(String),
+}
+
+/// A payload that can be fetched.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Stored {
+    key: String,
+    /// No more than [`MAX_BYTES`].
+    pub(super) bytes: usize,
 }
 
 /// The attribute of a message with a pointer: the payload's size in bytes.
@@ -44,8 +54,8 @@ const POINTER: &str = "software.amazon.payloadoffloading.PayloadS3Pointer";
 /// What the pointer was called before.
 const OLD_POINTER: &str = "com.amazon.sqs.javamessaging.MessageS3Pointer";
 
-/// Larger payloads are not fetched: they would fill the memory.
-const MAX_BYTES: usize = 64 << 20;
+/// Larger payloads are not fetched, and so not stored: they would fill the memory.
+pub(super) const MAX_BYTES: usize = 64 << 20;
 
 #[derive(Deserialize)]
 struct Pointer {
@@ -62,13 +72,32 @@ impl ClaimCheck {
         if !prefix.is_empty() {
             prefix.push('/');
         }
-        let failed = |error: StoreError| QueueError::Failed { queue: queue.url.clone(), reason: error.to_string() };
+        let failed = |error: StoreError| {
+            let (queue, reason) = (queue.url.clone(), error.to_string());
+            match error {
+                StoreError::Failed(_) => QueueError::Failed { queue, reason },
+                _ => QueueError::Refused { queue, reason },
+            }
+        };
         let store = Store::open(&ObjectsGrant::S3(grant)).await.map_err(failed)?;
+        if prefix.is_empty() {
+            tracing::warn!(
+                queue = queue.url,
+                "`claim_check` is the whole bucket {bucket}: whoever may send to the queue can have any object in it read; \
+                 write a prefix (`s3://{bucket}/payloads`), or keep nothing else in the bucket"
+            );
+        }
         Ok(ClaimCheck { store, bucket, prefix })
     }
 
     /// Stores a payload; returns the body of the message that points to it. The same payload is stored once.
     pub(super) async fn put(&self, payload: Vec<u8>) -> Result<String, Failure> {
+        if payload.len() > MAX_BYTES {
+            let bytes = payload.len();
+            return Err(Failure::invalid(format!(
+                "the message has {bytes} bytes, and readers follow no pointer to more than {MAX_BYTES}"
+            )));
+        }
         let key: String = Sha256::digest(&payload).iter().map(|byte| format!("{byte:02x}")).collect();
         let pointer = json!([POINTER, { "s3BucketName": self.bucket, "s3Key": format!("{}{key}", self.prefix) }]);
         match self.store.put(&key, payload).await {
@@ -86,35 +115,53 @@ impl ClaimCheck {
         (pointer.bucket == self.bucket).then_some(key)
     }
 
-    async fn get(&self, key: &str) -> Payload {
+    async fn look(&self, key: &str) -> Payload {
+        match self.store.size(key).await {
+            Ok(bytes) => match usize::try_from(bytes).ok().filter(|bytes| *bytes <= MAX_BYTES) {
+                Some(bytes) => Payload::Stored(Stored { key: key.to_owned(), bytes }),
+                None => {
+                    Payload::Unresolved(format!("its payload has {bytes} bytes, and no more than {MAX_BYTES} are read"))
+                }
+            },
+            Err(error) => Payload::failed(error),
+        }
+    }
+
+    /// Fetches a payload, byte for byte as it was stored.
+    pub(super) async fn fetch(&self, stored: &Stored) -> Payload {
         let content = async {
-            let mut download = self.store.open_object(key).await?;
-            let mut content = Vec::new();
+            let mut download = self.store.open_stored(&stored.key).await?;
+            let mut content = Vec::with_capacity(stored.bytes);
             loop {
                 let bytes = download.read(1 << 20).await?;
                 if bytes.is_empty() {
                     return Ok(content);
                 }
-                content.extend_from_slice(&bytes);
-                if content.len() > MAX_BYTES {
-                    return Err(StoreError::Permanent(format!("its payload has more than {MAX_BYTES} bytes")));
+                if content.len() + bytes.len() > stored.bytes {
+                    return Err(StoreError::Failed(format!("the object `{}` was replaced", stored.key)));
                 }
+                content.extend_from_slice(&bytes);
             }
         };
-        match content.await {
-            Ok(content) => Payload::Fetched(content),
-            Err(StoreError::NotFound(_)) => Payload::Unresolved("its payload is not in the bucket any more".to_owned()),
-            Err(StoreError::Permanent(reason)) => Payload::Unresolved(reason),
-            Err(StoreError::Refused(reason) | StoreError::Failed(reason)) => Payload::Later(reason),
+        content.await.map_or_else(Payload::failed, Payload::Fetched)
+    }
+}
+
+impl Payload {
+    fn failed(error: StoreError) -> Payload {
+        match error {
+            StoreError::NotFound(_) => Payload::Unresolved("its payload is not in the bucket any more".to_owned()),
+            StoreError::Permanent(reason) => Payload::Unresolved(reason),
+            StoreError::Refused(reason) | StoreError::Failed(reason) => Payload::Later(reason),
         }
     }
 }
 
-/// Follows the body's pointer, if it is one.
-pub(super) async fn resolve(claim_check: Option<&ClaimCheck>, body: &str) -> Payload {
+/// Looks where the body's pointer points to, if it is one.
+pub(super) async fn look(claim_check: Option<&ClaimCheck>, body: &str) -> Payload {
     let Some(pointer) = pointer(body) else { return Payload::Inline };
     match claim_check.and_then(|claim_check| Some((claim_check, claim_check.own(&pointer)?))) {
-        Some((claim_check, key)) => claim_check.get(key).await,
+        Some((claim_check, key)) => claim_check.look(key).await,
         None => Payload::Unresolved("its payload is not where the queue's grant has its claim_check".to_owned()),
     }
 }
@@ -157,7 +204,7 @@ mod tests {
     #[tokio::test]
     async fn without_a_claim_check_no_pointer_is_followed() {
         let body = format!(r#"["{POINTER}",{{"s3BucketName":"b","s3Key":"k"}}]"#);
-        assert!(matches!(resolve(None, &body).await, Payload::Unresolved(_)));
-        assert_eq!(resolve(None, "{}").await, Payload::Inline);
+        assert!(matches!(look(None, &body).await, Payload::Unresolved(_)));
+        assert_eq!(look(None, "{}").await, Payload::Inline);
     }
 }

@@ -4,11 +4,13 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use tokio::sync::OwnedSemaphorePermit;
+
 use super::client::BATCH;
 use crate::grant::queue::{Message, Messages, QueueError, no_messages};
 
 /// A received message that waits for a guest.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) struct Ready {
     pub(super) handle: u64,
     /// The message group of a FIFO queue.
@@ -16,6 +18,8 @@ pub(super) struct Ready {
     /// As a guest gets them.
     pub(super) attrs: String,
     pub(super) body: Vec<u8>,
+    /// Of a body that was fetched: its share of the memory that these may take.
+    pub(super) room: Option<OwnedSemaphorePermit>,
 }
 
 /// Messages that wait for a guest, and the polls that bring more.
@@ -94,6 +98,8 @@ impl Prefetch {
                 attr_end: u32::try_from(messages.attrs.len()).unwrap_or(u32::MAX),
                 body_end: u32::try_from(messages.bodies.len()).unwrap_or(u32::MAX),
             });
+            // The guest's own limits hold it from here on.
+            drop(next.room);
         }
         messages
     }
@@ -121,8 +127,15 @@ impl Prefetch {
         Some(messages)
     }
 
-    /// A poll for so many came back with these. Those that were held already are not among them.
-    pub(super) fn polled(&mut self, asked: usize, received: usize, ready: Vec<Ready>) {
+    /// One of the messages of a poll waits for a guest.
+    pub(super) fn add(&mut self, message: Ready) {
+        self.usual_bytes = (self.usual_bytes * 7 + message.body.len()) / 8;
+        self.ready_bytes += message.body.len();
+        self.ready.push_back(message);
+    }
+
+    /// A poll for so many is over and brought so many, also such as were held already.
+    pub(super) fn polled(&mut self, asked: usize, received: usize) {
         self.ended(asked);
         self.most_polls = match received {
             0 => 1,
@@ -130,11 +143,6 @@ impl Prefetch {
             _ => self.most_polls,
         };
         (self.failures, self.failure, self.not_before) = (0, None, None);
-        for message in ready {
-            self.usual_bytes = (self.usual_bytes * 7 + message.body.len()) / 8;
-            self.ready_bytes += message.body.len();
-            self.ready.push_back(message);
-        }
     }
 
     /// A poll for so many failed. Returns when the next may be.
@@ -193,7 +201,13 @@ mod tests {
 
     fn ready(handle: u64, group: &str, bytes: usize) -> Ready {
         let group = (!group.is_empty()).then(|| group.to_owned());
-        Ready { handle, group, attrs: "{}".to_owned(), body: vec![b'x'; bytes] }
+        Ready { handle, group, attrs: "{}".to_owned(), body: vec![b'x'; bytes], room: None }
+    }
+
+    /// A poll that brought these, and perhaps others that were held already.
+    fn polled(prefetch: &mut Prefetch, asked: usize, received: usize, ready: Vec<Ready>) {
+        ready.into_iter().for_each(|message| prefetch.add(message));
+        prefetch.polled(asked, received);
     }
 
     fn handles(messages: &Messages) -> Vec<u64> {
@@ -207,14 +221,14 @@ mod tests {
         prefetch.demand(25, 1000, now);
         assert_eq!(prefetch.next_poll(now), Some(10));
         assert_eq!(prefetch.next_poll(now), None, "one poll until it is known that there is more");
-        prefetch.polled(10, 10, (0..10).map(|handle| ready(handle, "", 1)).collect());
+        polled(&mut prefetch, 10, 10, (0..10).map(|handle| ready(handle, "", 1)).collect());
         assert_eq!(prefetch.next_poll(now), Some(10));
         assert_eq!(prefetch.next_poll(now), Some(5));
-        prefetch.polled(10, 10, (10..20).map(|handle| ready(handle, "", 1)).collect());
+        polled(&mut prefetch, 10, 10, (10..20).map(|handle| ready(handle, "", 1)).collect());
         assert_eq!(prefetch.next_poll(now), None);
         assert_eq!(prefetch.take(25, 1000).entries.len(), 20);
         assert_eq!(prefetch.next_poll(now), Some(10));
-        prefetch.polled(10, 0, Vec::new());
+        polled(&mut prefetch, 10, 0, Vec::new());
         assert_eq!(prefetch.next_poll(now), None, "the queue is empty: the one poll that is left waits");
     }
 
@@ -223,9 +237,9 @@ mod tests {
         let (mut prefetch, now) = (Prefetch::new(), Instant::now());
         prefetch.demand(100, 1000, now);
         assert_eq!(prefetch.next_poll(now), Some(10));
-        prefetch.polled(10, 10, (0..10).map(|handle| ready(handle, "", 99)).collect());
+        polled(&mut prefetch, 10, 10, (0..10).map(|handle| ready(handle, "", 99)).collect());
         assert_eq!(prefetch.next_poll(now), Some(1));
-        prefetch.polled(1, 1, vec![ready(10, "", 99)]);
+        polled(&mut prefetch, 1, 1, vec![ready(10, "", 99)]);
         assert_eq!(prefetch.next_poll(now), None);
     }
 
@@ -234,7 +248,12 @@ mod tests {
         let mut prefetch = Prefetch::new();
         prefetch.demand(10, 100, Instant::now());
         prefetch.next_poll(Instant::now());
-        prefetch.polled(10, 4, [(1, 9), (2, 2), (3, 2), (4, 1)].map(|(handle, size)| ready(handle, "", size)).into());
+        polled(
+            &mut prefetch,
+            10,
+            4,
+            [(1, 9), (2, 2), (3, 2), (4, 1)].map(|(handle, size)| ready(handle, "", size)).into(),
+        );
         assert_eq!(handles(&prefetch.take(10, 5)), [1]);
         assert_eq!(handles(&prefetch.take(10, 4)), [2, 3]);
         assert_eq!(handles(&prefetch.take(0, 4)), [] as [u64; 0]);
@@ -246,7 +265,7 @@ mod tests {
         let (mut prefetch, now) = (Prefetch::new(), Instant::now());
         prefetch.demand(10, 100, now);
         prefetch.next_poll(now);
-        prefetch.polled(10, 1, vec![ready(1, "", 1)]);
+        polled(&mut prefetch, 10, 1, vec![ready(1, "", 1)]);
         assert_eq!(prefetch.idle(now), [] as [u64; 0]);
         assert_eq!(prefetch.idle(now + IDLE), [1]);
         assert_eq!(prefetch.next_poll(now + IDLE), None);
@@ -254,7 +273,7 @@ mod tests {
         assert_eq!(prefetch.next_poll(now + IDLE), Some(10));
         prefetch.end();
         assert!(!prefetch.has_ended(), "one is under way");
-        prefetch.polled(10, 10, Vec::new());
+        polled(&mut prefetch, 10, 10, Vec::new());
         assert!(prefetch.has_ended());
         assert_eq!(prefetch.next_poll(now + IDLE), None);
     }
@@ -264,7 +283,12 @@ mod tests {
         let (mut prefetch, now) = (Prefetch::new(), Instant::now());
         prefetch.demand(10, 100, now);
         prefetch.next_poll(now);
-        prefetch.polled(10, 3, [(1, "a"), (2, "b"), (3, "a")].map(|(handle, group)| ready(handle, group, 1)).into());
+        polled(
+            &mut prefetch,
+            10,
+            3,
+            [(1, "a"), (2, "b"), (3, "a")].map(|(handle, group)| ready(handle, group, 1)).into(),
+        );
         assert_eq!(prefetch.withdraw(&["a".to_owned()]), [1, 3]);
         assert_eq!(handles(&prefetch.take(10, 100)), [2]);
     }

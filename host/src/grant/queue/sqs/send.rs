@@ -67,16 +67,28 @@ impl Sender {
         let mut ready = Vec::new();
         for prepared in prepared {
             match prepared {
+                Ok(prepared) if self.waits_for(&failed) => failed.push((prepared.index, waits())),
                 Ok(prepared) => ready.push(prepared),
                 Err(error) => failed.push(error),
             }
         }
-        // Batches of a FIFO queue go one after the other, for the order.
-        let at_once = if self.kind == Kind::Standard { AT_ONCE } else { 1 };
-        let batches = batches(ready, self.max_bytes.max(BATCH_BYTES));
-        let sending: Vec<_> = batches.into_iter().map(|batch| send_batch(client, batch)).collect();
-        let errors: Vec<Vec<(u32, Failure)>> = stream::iter(sending).buffered(at_once).collect().await;
-        failed.extend(errors.into_iter().flatten());
+        let mut batches = batches(ready, self.max_bytes.max(BATCH_BYTES)).into_iter();
+        match self.kind {
+            Kind::Standard => {
+                let sending: Vec<_> = batches.map(|batch| send_batch(client, batch)).collect();
+                let errors: Vec<Vec<(u32, Failure)>> = stream::iter(sending).buffered(AT_ONCE).collect().await;
+                failed.extend(errors.into_iter().flatten());
+            }
+            Kind::Fifo { .. } => {
+                for batch in &mut batches {
+                    failed.extend(send_batch(client, batch).await);
+                    if self.waits_for(&failed) {
+                        break;
+                    }
+                }
+                failed.extend(batches.flatten().map(|prepared| (prepared.index, waits())));
+            }
+        }
         if let Some((_, failure)) = failed.iter().find(|(_, failure)| failure.kind == FailureKind::Refused) {
             return Err(client.error(failure.clone()));
         }
@@ -84,6 +96,11 @@ impl Sender {
             tracing::warn!(messages = failed.len(), "messages were not sent: {failure}");
         }
         Ok(failed.into_iter().map(|(index, failure)| ItemError { index, error: failure.for_guest() }).collect())
+    }
+
+    /// Whether more would come before what failed and is sent again.
+    fn waits_for(&self, failed: &[(u32, Failure)]) -> bool {
+        self.kind != Kind::Standard && failed.iter().any(|(_, failure)| failure.kind != FailureKind::Invalid)
     }
 
     /// With its index, whatever comes of it.
@@ -134,6 +151,10 @@ impl Sender {
         }
         Ok((entry.build()?, bytes))
     }
+}
+
+fn waits() -> Failure {
+    Failure::temporary("a message before it was not sent")
 }
 
 async fn send_batch(client: &Client, batch: Vec<Prepared>) -> Vec<(u32, Failure)> {

@@ -1,13 +1,14 @@
 //! The tasks of a queue: one polls, the other keeps what is held from others and gives it back.
 
 use std::collections::BTreeSet;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
-use futures::stream::FuturesUnordered;
+use futures::stream::{FuturesOrdered, FuturesUnordered};
 use futures::{StreamExt, stream};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
 
 use super::claim_check::{self, Payload};
@@ -22,6 +23,23 @@ pub(super) struct Release {
     pub(super) handles: Vec<u64>,
     /// Told when they are back.
     pub(super) reply: Option<oneshot::Sender<()>>,
+}
+
+/// A message that was not held before.
+struct Fresh {
+    handle: u64,
+    group: Option<String>,
+    message: Message,
+}
+
+/// What a fetched payload takes of the memory for these.
+type Room = Option<OwnedSemaphorePermit>;
+
+/// Messages that go back until their payloads can be fetched, with the groups that wait for them.
+#[derive(Default)]
+struct Later {
+    handles: Vec<u64>,
+    groups: BTreeSet<String>,
 }
 
 /// When a message comes again whose payload cannot be fetched for the time being.
@@ -77,8 +95,8 @@ impl Inner {
         match self.client.receive(messages, self.visibility).await {
             Ok(received) => {
                 let count = received.len();
-                let ready = self.take(received).await;
-                self.state().prefetch.polled(messages, count, ready);
+                self.take(received).await;
+                self.state().prefetch.polled(messages, count);
             }
             Err(failure) => {
                 let error = self.client.error(failure);
@@ -88,56 +106,88 @@ impl Inner {
         self.arrived.notify_waiters();
     }
 
-    /// Holds received messages, and fetches their payloads. Those that were held already are not among the result.
-    async fn take(&self, received: Vec<Message>) -> Vec<Ready> {
+    /// Holds received messages, and hands each over when its payload is there. Those that were held already are not handed
+    /// over again.
+    ///
+    /// Payloads together have only so much room, which they give back when a guest takes them. So both is done in the order
+    /// of the messages: none has room while one before it, which goes to the guest first, waits for some.
+    async fn take(&self, received: Vec<Message>) {
         let now = Instant::now();
-        let fresh: Vec<(u64, Option<String>, Message)> = {
+        let fresh: Vec<Fresh> = {
             let holding = &mut self.state().holding;
             let take = |mut message: Message| {
                 let (id, receipt) = (message.message_id.clone()?, message.receipt_handle.take()?);
                 let system = message.attributes.as_ref();
                 let group = system.and_then(|system| system.get(&MessageSystemAttributeName::MessageGroupId)).cloned();
-                Some((holding.take(&id, receipt, group.as_deref(), now)?, group, message))
+                Some(Fresh { handle: holding.take(&id, receipt, group.as_deref(), now)?, group, message })
             };
             received.into_iter().filter_map(take).collect()
         };
-        let resolving: Vec<_> = fresh.into_iter().map(|fresh| self.resolve(fresh)).collect();
-        let resolved: Vec<(u64, Option<String>, Message, Payload)> =
-            stream::iter(resolving).buffered(BATCH).collect().await;
-        let (mut ready, mut later) = (Vec::new(), Vec::new());
-        let mut later_groups = BTreeSet::new();
-        for (handle, group, mut message, payload) in resolved {
-            if group.as_ref().is_some_and(|group| later_groups.contains(group)) {
-                later.push(handle);
-                continue;
-            }
-            let (body, is_fetched, unresolved) = match payload {
-                Payload::Inline => (message.body.take().unwrap_or_default().into_bytes(), false, None),
-                Payload::Fetched(payload) => (payload, true, None),
-                Payload::Unresolved(reason) => {
-                    (message.body.take().unwrap_or_default().into_bytes(), false, Some(reason))
-                }
-                Payload::Later(reason) => {
-                    tracing::warn!("a message's payload cannot be fetched, it comes again: {reason}");
-                    later_groups.extend(group);
-                    later.push(handle);
-                    continue;
+        let looking: Vec<_> = fresh.into_iter().map(|fresh| self.look(fresh)).collect();
+        let looked: Vec<(Fresh, Payload)> = stream::iter(looking).buffered(BATCH).collect().await;
+        let mut later = Later::default();
+        let mut fetching = FuturesOrdered::new();
+        for (fresh, payload) in looked {
+            let room = {
+                let mut room = pin!(self.room(&payload));
+                loop {
+                    tokio::select! {
+                        room = &mut room => break room,
+                        Some(fetched) = fetching.next() => self.hand_over(fetched, &mut later),
+                    }
                 }
             };
-            let attrs = received::attrs(&message, &self.accounts, is_fetched, unresolved);
-            ready.push(Ready { handle, group, attrs, body });
+            // The host ends: all that is held goes back.
+            let Ok(room) = room else { return };
+            fetching.push_back(self.fetch(fresh, payload, room));
         }
-        self.give_back(&later, LATER_SECS).await;
-        ready
+        while let Some(fetched) = fetching.next().await {
+            self.hand_over(fetched, &mut later);
+        }
+        self.give_back(&later.handles, LATER_SECS).await;
     }
 
-    async fn resolve(
-        &self,
-        (handle, group, message): (u64, Option<String>, Message),
-    ) -> (u64, Option<String>, Message, Payload) {
-        let body = message.body.as_deref().unwrap_or_default();
-        let payload = claim_check::resolve(self.sender.claim_check.as_ref(), body).await;
-        (handle, group, message, payload)
+    async fn look(&self, fresh: Fresh) -> (Fresh, Payload) {
+        let body = fresh.message.body.as_deref().unwrap_or_default();
+        let payload = claim_check::look(self.sender.claim_check.as_ref(), body).await;
+        (fresh, payload)
+    }
+
+    /// Waits for the room that a payload needs in memory.
+    async fn room(&self, payload: &Payload) -> Result<Room, AcquireError> {
+        let Payload::Stored(stored) = payload else { return Ok(None) };
+        let bytes = u32::try_from(stored.bytes).unwrap_or(u32::MAX);
+        self.payloads.clone().acquire_many_owned(bytes).await.map(Some)
+    }
+
+    async fn fetch(&self, fresh: Fresh, payload: Payload, room: Room) -> (Fresh, Payload, Room) {
+        match (payload, &self.sender.claim_check) {
+            (Payload::Stored(stored), Some(claim_check)) => (fresh, claim_check.fetch(&stored).await, room),
+            (payload, _) => (fresh, payload, room),
+        }
+    }
+
+    fn hand_over(&self, (fresh, payload, room): (Fresh, Payload, Room), later: &mut Later) {
+        let Fresh { handle, group, mut message } = fresh;
+        if group.as_ref().is_some_and(|group| later.groups.contains(group)) {
+            later.handles.push(handle);
+            return;
+        }
+        let mut inline = || message.body.take().unwrap_or_default().into_bytes();
+        let (body, is_fetched, unresolved) = match payload {
+            Payload::Inline | Payload::Stored(_) => (inline(), false, None),
+            Payload::Fetched(payload) => (payload, true, None),
+            Payload::Unresolved(reason) => (inline(), false, Some(reason)),
+            Payload::Later(reason) => {
+                tracing::warn!("a message's payload cannot be fetched, it comes again: {reason}");
+                later.groups.extend(group);
+                later.handles.push(handle);
+                return;
+            }
+        };
+        let attrs = received::attrs(&message, &self.accounts, is_fetched, unresolved);
+        self.state().prefetch.add(Ready { handle, group, attrs, body, room });
+        self.arrived.notify_waiters();
     }
 
     /// Makes messages visible and forgets them, the latest first: so no message of a group is there before an earlier one.
