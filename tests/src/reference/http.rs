@@ -47,7 +47,7 @@ fn domain(authority: &str) -> String {
 }
 
 fn without_query(path: &str) -> &str {
-    path.split(['?', '#']).next().unwrap_or_default()
+    path.split('?').next().unwrap_or_default()
 }
 
 fn is_scheme(scheme: &str) -> bool {
