@@ -25,7 +25,7 @@ impl<'a> Url<'a> {
             Cow::Borrowed(host)
         };
         let path = path(rest);
-        Url { domain: (!domain.is_empty()).then_some(domain), path: (!path.is_empty()).then_some(path) }
+        Url { domain: (!domain.is_empty()).then_some(domain), path: path.starts_with('/').then_some(path) }
     }
 }
 
@@ -67,6 +67,7 @@ mod tests {
             ("http://user:pa@ss@host/", Some("host"), Some("/")),
             ("http://host", Some("host"), None),
             ("http://host/a#f", Some("host"), Some("/a#f")),
+            ("http://host#f", Some("host"), None),
             ("http://host:abc/", Some("host"), Some("/")),
             ("http://host?x=/y", Some("host"), None),
             ("http://[::1]:80/p", Some("[::1]"), Some("/p")),

@@ -79,6 +79,7 @@ fn http() -> BoxedStrategy<Json> {
         "1://x/y",
         "http://host:port:1/x",
         "http://[::1/a]",
+        "http://h#f",
     ];
     let request = select_fields(vec![
         ("method", text(&["get", "POST", "ß"])),
