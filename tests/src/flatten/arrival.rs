@@ -239,7 +239,7 @@ fn prefixes_of_a_trace_leave_nothing_behind() {
                         continue;
                     }
                     let mut index = Index::default();
-                    for count in (0..segments.len()).step_by(1 + segments.len() / 16) {
+                    for count in (0..segments.len()).step_by(1 + segments.len() / 8) {
                         index.write_all(&flatten(&message(&with(count, early))).documents);
                     }
                     index.write_all(&last.documents);
