@@ -108,7 +108,6 @@ pub fn flattened(archived: &[Archived]) -> (Vec<Document>, BTreeSet<(Vec<u8>, St
             payload: &message.raw,
             account: message.account.as_deref(),
             region: message.region.as_deref(),
-            account_verified: false,
             sender_account: None,
             sent_at_ms: sent_at.map(jiff::Timestamp::as_millisecond),
             payloads: Payloads::Truncated,

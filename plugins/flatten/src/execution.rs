@@ -186,8 +186,9 @@ impl Counts {
             let (Some(Some(owner)), Some(facts)) = (parts.owners.get(node.root), facts.get(index)) else { continue };
             let Some(counts) = all.get_mut(*owner) else { continue };
             counts.tally.add(node, facts);
-            let own = parts.executions.get(*owner).and_then(|execution| tree.nodes.get(execution.own?));
-            if own.is_some_and(|own| own.root == node.root) && is_state(node, facts) {
+            let own = parts.executions.get(*owner).and_then(|execution| execution.own);
+            let segment = tree.root(node).and_then(|root| root.segment);
+            if segment.is_some() && segment == own && is_state(node, facts) {
                 counts.states += 1;
                 counts.failed_states += i64::from(node.fault || node.error);
             }

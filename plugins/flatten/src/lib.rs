@@ -64,8 +64,6 @@ pub struct Input<'a> {
     pub account: Option<&'a str>,
     /// The collector's region, where the payload does not say it.
     pub region: Option<&'a str>,
-    /// Whether the account is the sender's for sure.
-    pub account_verified: bool,
     /// The account that the sender belongs to for sure.
     pub sender_account: Option<&'a str>,
     /// When the message was sent, in milliseconds since 1970-01-01T00:00:00Z.

@@ -31,10 +31,11 @@ pub struct Unit<'t> {
     pub warnings: Vec<Warning>,
 }
 
-/// One trace of a unit. All lone segment documents together count as one, which gets no document of its own.
+/// One trace of a unit. Lone segment documents of one trace id count as one, which gets no document of its own.
 #[derive(Default)]
 pub struct TraceSource<'t> {
     pub is_lone: bool,
+    /// `Id`, else the first that its segment documents have.
     pub id: Option<Cow<'t, str>>,
     pub members: Vec<Member<'t>>,
     /// In seconds.
@@ -49,6 +50,8 @@ pub struct Member<'t> {
     /// The member itself.
     pub whole: Value<'t>,
     pub document: Document<'t>,
+    /// Whether the trace that it stands in has an `Id`: one that has none lends its segments no id of another segment.
+    pub is_named: bool,
 }
 
 /// A part of a message that is rejected.
@@ -107,9 +110,11 @@ fn wrapper(value: Value<'_>) -> Option<Message<'_>> {
         return None;
     }
     let message = Message::read(value);
+    let has_any = |members: &[Option<Value<'_>>]| members.iter().any(Option::is_some);
     let is_wrapper = is_envelope(&message)
         || value.get("trace").is_some()
-            && [message.account, message.account_id, message.account_id_camel].iter().any(Option::is_some);
+            && has_any(&[message.account, message.account_id, message.account_id_camel])
+            && has_any(&[message.trace, message.execution, message.executions]);
     is_wrapper.then_some(message)
 }
 
@@ -125,11 +130,15 @@ fn is_segment_document(value: Value<'_>) -> bool {
 impl<'t> Unit<'t> {
     fn unwrap(message: &Message<'t>, texts: &mut impl Iterator<Item = Option<Value<'t>>>) -> Unit<'t> {
         let mut unit = Unit { is_envelope: is_envelope(message), ..Unit::default() };
-        let accounts = [
+        let mut accounts = [
             ("dropped:account", message.account),
             ("dropped:account_id", message.account_id),
             ("dropped:accountId", message.account_id_camel),
         ];
+        if unit.is_envelope {
+            // Its own name for it comes first.
+            accounts.swap(0, 1);
+        }
         for (dropped, account) in accounts {
             if unit.account.is_none() {
                 unit.account = unit.text(dropped, account);
@@ -183,13 +192,8 @@ impl<'t> Unit<'t> {
         } else if list("Segments").is_some() {
             self.add_trace(value);
         } else if is_segment_document(value) {
-            let member = Member { whole: value, document: Document::Parsed(value) };
-            match self.traces.iter_mut().find(|trace| trace.is_lone) {
-                Some(lone) => lone.members.push(member),
-                None => {
-                    self.traces.push(TraceSource { is_lone: true, members: vec![member], ..TraceSource::default() })
-                }
-            }
+            let member = Member { whole: value, document: Document::Parsed(value), is_named: false };
+            self.traces.push(TraceSource { is_lone: true, members: vec![member], ..TraceSource::default() });
         } else {
             return false;
         }
@@ -209,8 +213,13 @@ impl<'t> Unit<'t> {
         }
         self.traces.push(TraceSource {
             is_lone: false,
+            members: source
+                .segments
+                .into_iter()
+                .flat_map(Value::elements)
+                .map(|it| Member::new(it, id.is_some()))
+                .collect(),
             id,
-            members: source.segments.into_iter().flat_map(Value::elements).map(Member::new).collect(),
             duration: duration.map(|(number, _)| number.to_f64()),
             limit_exceeded: limit == Some(true),
             warnings,
@@ -218,17 +227,13 @@ impl<'t> Unit<'t> {
     }
 
     /// Gives traces that lack an id the first that their segment documents have, and makes traces of one id, or of
-    /// none, one. Once, after the documents are parsed.
+    /// none, one; lone segment documents by themselves. Once, after the documents are parsed.
     pub fn join_traces(&mut self) {
         let mut by_id = BTreeMap::new();
         let mut joined: Vec<TraceSource<'t>> = Vec::with_capacity(self.traces.len());
         for mut trace in mem::take(&mut self.traces) {
-            if trace.is_lone {
-                joined.push(trace);
-                continue;
-            }
             trace.id = trace.id.or_else(|| trace.members.iter().find_map(Member::trace_id));
-            let position = *by_id.entry(trace.id.clone()).or_insert(joined.len());
+            let position = *by_id.entry((trace.is_lone, trace.id.clone())).or_insert(joined.len());
             match joined.get_mut(position) {
                 Some(first) => first.join(trace),
                 None => joined.push(trace),
@@ -260,7 +265,7 @@ impl<'t> TraceSource<'t> {
 }
 
 impl<'t> Member<'t> {
-    fn new(whole: Value<'t>) -> Member<'t> {
+    fn new(whole: Value<'t>, is_named: bool) -> Member<'t> {
         let document = if !whole.is_object() {
             Document::Missing("segment is not an object")
         } else {
@@ -272,7 +277,7 @@ impl<'t> Member<'t> {
                 Some(_) => Document::Missing("Document is not an object"),
             }
         };
-        Member { whole, document }
+        Member { whole, document, is_named }
     }
 
     fn trace_id(&self) -> Option<Cow<'t, str>> {

@@ -1,12 +1,14 @@
 //! Which part of a trace belongs to which execution.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use crate::arn::ExecutionArn;
 use crate::coerce;
 use crate::described::Described;
+use crate::ids;
 use crate::json::Value;
 use crate::message::Unit;
 use crate::node::{Kind, Node};
@@ -20,6 +22,8 @@ pub struct Execution<'t> {
     pub described: Option<Described<'t>>,
     /// Its own segment.
     pub own: Option<usize>,
+    /// Its place among the executions of one `_id`.
+    pub number: u32,
 }
 
 /// The executions of a unit, and for each of the tree's roots the one whose part it belongs to with all below it.
@@ -62,7 +66,7 @@ impl<'t> Parts<'t> {
             {
                 let arn = Some(entry.key().clone());
                 entry.insert(executions.len());
-                executions.push(Execution { arn, described: None, own: None });
+                executions.push(Execution { arn, described: None, own: None, number: 0 });
             }
         }
         let mut segment_of = vec![None; tree.roots.len()];
@@ -88,9 +92,10 @@ impl<'t> Parts<'t> {
                     if let Some(slot) = segment_of.get_mut(node.root) {
                         *slot = Some(executions.len());
                     }
-                    executions.push(Execution { arn: None, described: None, own: Some(index) });
+                    executions.push(Execution { arn: None, described: None, own: Some(index), number: 0 });
                 }
             }
+            number_segments(&mut executions, tree);
         }
         let owners = vec![None; tree.roots.len()];
         let mut parts = Parts { executions, owners, segment_of };
@@ -168,9 +173,27 @@ fn add_described<'t>(
         Some(execution) => execution.described = Some(described),
         None => {
             let arn = Some(described.arn.clone());
-            executions.push(Execution { arn, described: Some(described), own: None });
+            executions.push(Execution { arn, described: Some(described), own: None, number: 0 });
         }
     }
+}
+
+/// Numbers the executions for which segments stand by themselves, where several have one `_id`.
+fn number_segments(executions: &mut [Execution<'_>], tree: &Tree<'_>) {
+    let segments = executions.iter().enumerate().filter(|(_, execution)| execution.arn.is_none());
+    let mut segments: Vec<(usize, usize)> =
+        segments.filter_map(|(index, execution)| Some((index, execution.own?))).collect();
+    segments.sort_by(|a, b| tree.compare_ids(a.1, b.1));
+    ids::number(
+        &mut segments,
+        |a, b| tree.compare_ids(a.1, b.1) == Ordering::Equal,
+        |a, b| tree.compare_ranks(a.1, b.1),
+        |(index, _), number| {
+            if let Some(execution) = executions.get_mut(index) {
+                execution.number = number;
+            }
+        },
+    );
 }
 
 /// Whether it is a segment that Step Functions wrote.

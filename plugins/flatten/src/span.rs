@@ -114,8 +114,10 @@ pub fn write<'t>(body: &mut Body<'_>, tree: &Tree<'t>, index: usize, node: &Node
 
 /// Appends what all nodes of a segment share.
 pub fn write_shared(body: &mut Body<'_>, tree: &Tree<'_>, root: &Root<'_>) {
+    let segment = root.segment.and_then(|segment| tree.nodes.get(segment));
+    let root = segment.and_then(|segment| tree.root(segment)).unwrap_or(root);
     body.place(root.account.as_deref(), root.region.as_deref());
-    if let Some(segment) = tree.nodes.get(root.node).filter(|node| node.kind == Kind::Segment) {
+    if let Some(segment) = segment {
         body.optional(key!("service.name"), segment.name.as_deref());
         body.optional(key!("xray.segment.id"), segment.id.as_deref());
     }

@@ -25,7 +25,6 @@ impl Transform for Flattener {
             sha256: event.id,
             account: event.label("account"),
             region: event.label("region"),
-            account_verified: attrs.account_verified,
             sender_account: attrs.sender_account.as_deref(),
             sent_at_ms: attrs.sent_at.and_then(|sent_at| sent_at.parse().ok()).map(jiff::Timestamp::as_millisecond),
         };
@@ -38,7 +37,6 @@ impl Transform for Flattener {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Attrs {
-    account_verified: bool,
     sender_account: Option<String>,
     /// Why the body is only a pointer to the message.
     unresolved: Option<String>,

@@ -1,7 +1,7 @@
 //! All nodes of a unit: outermost ones with all below them, and which of them are the same.
 
 use std::borrow::Cow;
-use std::cmp::Ordering;
+use std::cmp::{Ordering, Reverse};
 
 use crate::coerce;
 use crate::ids;
@@ -25,6 +25,9 @@ pub struct Tree<'t> {
 /// An outermost node: what all nodes below it share.
 pub struct Root<'t> {
     pub node: usize,
+    /// The segment that all below it are of: the outermost node, or the one that stands for it. An outermost subsegment
+    /// is of none.
+    pub segment: Option<usize>,
     /// Index into the unit's traces.
     pub trace: usize,
     pub trace_id: Option<Cow<'t, str>>,
@@ -74,6 +77,7 @@ impl<'t> Tree<'t> {
         };
         self.roots.push(Root {
             node: self.nodes.len(),
+            segment: None,
             trace: around.trace,
             trace_id,
             epoch,
@@ -147,24 +151,13 @@ impl<'t> Tree<'t> {
             node.id_or_hash = id_or_hash;
         }
         let mut order = self.sorted();
-        let mut duplicates = Vec::new();
-        for group in order.chunk_by(|a, b| self.compare_ids(*a, *b) == Ordering::Equal) {
-            self.find_duplicates(group, &mut duplicates);
-        }
-        for (loser, winner) in duplicates {
-            if let Some(node) = self.nodes.get_mut(loser) {
-                node.stands_for = winner;
-            }
-            if let Some(node) = self.nodes.get_mut(winner) {
-                node.warnings.push(Cow::Borrowed("duplicate"));
-            }
-        }
+        self.settle_duplicates(&order);
         order.retain(|index| self.nodes.get(*index).is_some_and(|node| node.stands_for == *index));
         let mut numbers = Vec::new();
         ids::number(
             &mut order,
             |a, b| self.compare_ids(a, b) == Ordering::Equal,
-            |a, b| self.nodes.get(a).map(Node::rank).cmp(&self.nodes.get(b).map(Node::rank)),
+            |a, b| self.compare_ranks(a, b),
             |index, number| numbers.push((index, number)),
         );
         for (index, number) in numbers {
@@ -173,6 +166,10 @@ impl<'t> Tree<'t> {
             }
         }
         self.by_id = order;
+        for root in &mut self.roots {
+            let outermost = self.nodes.get(root.node).filter(|node| node.kind == Kind::Segment);
+            root.segment = outermost.map(|node| node.stands_for);
+        }
     }
 
     /// The nodes sorted by id and, where that is the same, by place.
@@ -186,11 +183,35 @@ impl<'t> Tree<'t> {
         keys.into_iter().map(|(_, index)| index).collect()
     }
 
-    /// Of nodes with one `_id`, those of the same kind and name: pairs of a duplicate and the one that stays.
-    fn find_duplicates(&self, group: &[usize], duplicates: &mut Vec<(usize, usize)>) {
-        if group.len() < 2 {
-            return;
+    /// Finds for each node that is there several times the one that stands for all.
+    fn settle_duplicates(&mut self, order: &[usize]) {
+        let mut copies = Vec::new();
+        for group in order.chunk_by(|a, b| self.compare_ids(*a, *b) == Ordering::Equal) {
+            if group.len() > 1 {
+                self.find_copies(group, &mut copies);
+            }
         }
+        // Twice, since which copy of a subsegment stays depends on which one of its segment does.
+        for _ in 0..2 {
+            for copies in &copies {
+                let Some(winner) = copies.iter().copied().max_by_key(|index| self.worth(*index)) else { continue };
+                for copy in copies {
+                    if let Some(node) = self.nodes.get_mut(*copy) {
+                        node.stands_for = winner;
+                    }
+                }
+            }
+        }
+        for copies in copies {
+            let winner = copies.first().and_then(|first| self.nodes.get(*first)).map(|node| node.stands_for);
+            if let Some(node) = winner.and_then(|winner| self.nodes.get_mut(winner)) {
+                node.warnings.push(Cow::Borrowed("duplicate"));
+            }
+        }
+    }
+
+    /// Of nodes with one `_id`, those of the same kind and name.
+    fn find_copies(&self, group: &[usize], all: &mut Vec<Vec<usize>>) {
         let same = |a: &usize, b: &usize| match (self.nodes.get(*a), self.nodes.get(*b)) {
             (Some(a), Some(b)) => a.kind.cmp(&b.kind).then_with(|| a.name.cmp(&b.name)),
             _ => Ordering::Equal,
@@ -201,14 +222,17 @@ impl<'t> Tree<'t> {
             .filter(|index| self.nodes.get(*index).is_some_and(|node| node.id.is_some()))
             .collect();
         group.sort_by(same);
-        for copies in group.chunk_by(|a, b| same(a, b) == Ordering::Equal) {
-            let worth = |index: &usize| {
-                let node = self.nodes.get(*index);
-                (node.map(|node| (node.end, node.below)), std::cmp::Reverse(*index))
-            };
-            let Some(winner) = copies.iter().copied().max_by_key(worth) else { continue };
-            duplicates.extend(copies.iter().filter(|copy| **copy != winner).map(|copy| (*copy, winner)));
-        }
+        let copies = group.chunk_by(|a, b| same(a, b) == Ordering::Equal);
+        all.extend(copies.filter(|copies| copies.len() > 1).map(<[usize]>::to_vec));
+    }
+
+    /// What decides between copies of a node: the greatest stays. Enclosed ones come before outermost ones, so that whether
+    /// an outermost node stays depends on no other.
+    fn worth(&self, index: usize) -> impl Ord + use<> {
+        let node = self.nodes.get(index);
+        let outermost = node.and_then(|node| self.root(node)).map(|root| root.node);
+        let stays = outermost.and_then(|outermost| Some(self.nodes.get(outermost)?.stands_for == outermost));
+        (node.map(|node| (node.end, node.below, node.depth > 0)), stays, Reverse(index))
     }
 
     /// The node of that id in that trace, to which a `parent_id` points.
@@ -242,7 +266,13 @@ impl<'t> Tree<'t> {
         Some((node.sort_key, &node.id_or_hash, self.root(node)?.trace_id.as_deref()))
     }
 
-    fn compare_ids(&self, a: usize, b: usize) -> Ordering {
+    /// By what is equal where two nodes have one `_id`.
+    pub fn compare_ids(&self, a: usize, b: usize) -> Ordering {
         self.id_parts(a).cmp(&self.id_parts(b))
+    }
+
+    /// By what documents of one `_id` are numbered.
+    pub fn compare_ranks(&self, a: usize, b: usize) -> Ordering {
+        self.nodes.get(a).map(Node::rank).cmp(&self.nodes.get(b).map(Node::rank))
     }
 }

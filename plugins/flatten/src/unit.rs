@@ -16,6 +16,9 @@ use crate::version;
 use crate::writer::key;
 use crate::{Head, Input, Options, Output, Tools};
 
+/// How many traces an execution names that is found in none of them.
+const MOST_TRACES: usize = 200;
+
 /// Writes the documents and rejections of one unit.
 pub fn write<'t>(unit: &Unit<'t>, input: &Input<'_>, options: Options, tools: &mut Tools, out: &mut impl Output) {
     for (reason, part) in &unit.rejected {
@@ -24,14 +27,14 @@ pub fn write<'t>(unit: &Unit<'t>, input: &Input<'_>, options: Options, tools: &m
     let mut tree = Tree::new();
     let mut unparsed = vec![0; unit.traces.len()];
     for ((index, trace), unparsed) in unit.traces.iter().enumerate().zip(&mut unparsed) {
-        let around = Around {
-            trace: index,
-            trace_id: trace.id.as_ref(),
-            collected_at: unit.collected_at,
-            account: unit.account.as_ref(),
-            region: unit.region.as_ref(),
-        };
         for member in &trace.members {
+            let around = Around {
+                trace: index,
+                trace_id: trace.id.as_ref().filter(|_| member.is_named),
+                collected_at: unit.collected_at,
+                account: unit.account.as_ref(),
+                region: unit.region.as_ref(),
+            };
             let accepted = match member.document {
                 Document::Parsed(document) => {
                     let mut below = |reason, value| reject(out, reason, Part::Value(value));
@@ -47,8 +50,13 @@ pub fn write<'t>(unit: &Unit<'t>, input: &Input<'_>, options: Options, tools: &m
         }
     }
     tree.resolve();
-    let writing =
-        Writing { unit, input, tree: &tree, times: version::times(unit, &tree), header: header(unit, input, tools) };
+    let writing = Writing {
+        unit,
+        input,
+        tree: &tree,
+        times: version::Times::find(unit, &tree),
+        header: header(unit, input, tools),
+    };
     let facts = writing.nodes(tools, out);
     let parts = Parts::find(unit, &tree, &facts, &mut |reason, value| reject(out, reason, Part::Value(value)));
     for unusable in writing.executions(&parts, &facts, options, tools, out) {
@@ -74,8 +82,7 @@ struct Writing<'a, 't> {
     unit: &'a Unit<'t>,
     input: &'a Input<'a>,
     tree: &'a Tree<'t>,
-    /// For each trace the `t` of its versions.
-    times: Vec<u64>,
+    times: version::Times,
     /// The beginning of every document.
     header: Vec<u8>,
 }
@@ -134,22 +141,21 @@ impl<'t> Writing<'_, 't> {
     ) -> Vec<Value<'t>> {
         let mut unusable = Vec::new();
         let counts = Counts::gather(parts, self.tree, facts);
+        let traces = &self.unit.traces;
+        let all_ids: Vec<&str> = traces.iter().filter_map(|trace| trace.id.as_deref()).take(MOST_TRACES).collect();
+        let any_limit_exceeded = traces.iter().any(|trace| trace.limit_exceeded);
         for ((index, execution), counts) in parts.executions.iter().enumerate().zip(counts) {
             let subject = Subject::new(execution, self.tree);
             let Some(timestamp) = subject.timestamp(self.unit) else {
                 unusable.extend(execution.described.as_ref().map(|described| described.whole));
                 continue;
             };
-            let own_trace = subject.own.and_then(|own| self.tree.root(own)).map(|root| root.trace);
-            let traces = || {
-                let traces = self.unit.traces.iter().enumerate();
-                traces.filter(|(index, trace)| own_trace.map_or(!trace.is_lone, |own| own == *index))
+            let own_root = subject.own.and_then(|own| self.tree.root(own));
+            let own_trace = own_root.and_then(|root| traces.get(root.trace));
+            let mut trace_ids = match own_root {
+                Some(root) => root.trace_id.as_deref().into_iter().collect(),
+                None => all_ids.clone(),
             };
-            let mut trace_ids = Vec::new();
-            match subject.own.and_then(|own| self.tree.root(own)) {
-                Some(root) => trace_ids.extend(root.trace_id.as_deref()),
-                None => trace_ids.extend(traces().filter_map(|(_, trace)| trace.id.as_deref())),
-            }
             let header = execution.described.as_ref().and_then(|described| described.trace_id.as_deref());
             trace_ids.extend(header.filter(|header| !trace_ids.contains(header)));
 
@@ -161,14 +167,12 @@ impl<'t> Writing<'_, 't> {
             if subject.own.is_some() {
                 counts.write(&mut body, execution.arn.is_some());
             }
-            self.flags(&mut body, traces().any(|(_, trace)| trace.limit_exceeded));
+            self.flags(&mut body, own_trace.map_or(any_limit_exceeded, |trace| trace.limit_exceeded));
             body.close();
             self.execution_id(parts, index, &mut tools.id);
-            // Segments that share an id are numbered, and so are the executions that they stand for.
-            let number = if execution.arn.is_none() { subject.own.map_or(0, |own| own.number) } else { 0 };
-            ids::finish(&mut tools.id, number);
-            let time = match own_trace {
-                Some(trace) => self.time(trace),
+            ids::finish(&mut tools.id, execution.number);
+            let time = match own_root {
+                Some(root) => self.time(root.trace),
                 None => self.untraced_time(&subject),
             };
             self.finish("execution", timestamp, subject.precedence() | time, tools, out);
@@ -225,12 +229,12 @@ impl<'t> Writing<'_, 't> {
     }
 
     fn time(&self, trace: usize) -> u64 {
-        self.times.get(trace).copied().unwrap_or(0)
+        self.times.of_traces.get(trace).copied().unwrap_or(0)
     }
 
     /// The `t` of an execution without a segment: that of its unit, else its own.
     fn untraced_time(&self, subject: &Subject<'_, 't>) -> u64 {
-        self.unit.collected_at.or(subject.stop).or(subject.start).map_or(0, version::milliseconds)
+        self.times.of_unit.or(subject.stop).or(subject.start).map_or(0, version::milliseconds)
     }
 
     fn execution_id(&self, parts: &Parts<'t>, index: usize, id: &mut String) {
@@ -266,7 +270,7 @@ fn header(unit: &Unit<'_>, input: &Input<'_>, tools: &mut Tools) -> Vec<u8> {
     body.optional(key!("xray.collector.account.id"), unit.account.as_deref());
     body.optional(key!("xray.collector.region"), unit.region.as_deref());
     let is_senders = input.sender_account.is_some() && input.sender_account == unit.account.as_deref();
-    body.boolean(key!("xray.collector.account.verified"), input.account_verified || is_senders);
+    body.boolean(key!("xray.collector.account.verified"), is_senders);
     body.time(key!("xray.collected_at"), unit.collected_at);
     body.optional(key!("xray.verdict"), unit.verdict.as_deref());
     body.string(key!("xray.raw.sha256"), input.sha256);

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 pub struct Url<'a> {
     /// Without user and port, in lower case.
     pub domain: Option<Cow<'a, str>>,
-    /// Without query and fragment.
+    /// Without query.
     pub path: Option<&'a str>,
 }
 
@@ -25,7 +25,7 @@ impl<'a> Url<'a> {
             Cow::Borrowed(host)
         };
         let path = path(rest);
-        Url { domain: (!domain.is_empty()).then_some(domain), path: (!path.is_empty()).then_some(path) }
+        Url { domain: (!domain.is_empty()).then_some(domain), path: path.starts_with('/').then_some(path) }
     }
 }
 
@@ -46,14 +46,14 @@ fn after_scheme(text: &str) -> Option<&str> {
 }
 
 fn without_port(host: &str) -> &str {
-    match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => host,
+    match host.split_once(']') {
+        Some((address, _)) if host.starts_with('[') => host.get(..=address.len()).unwrap_or(host),
+        _ => host.split(':').next().unwrap_or_default(),
     }
 }
 
 fn path(text: &str) -> &str {
-    text.split(['?', '#']).next().unwrap_or_default()
+    text.split('?').next().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -66,6 +66,9 @@ mod tests {
             ("https://API.example.com:8443/a/b?q=/x#f", Some("api.example.com"), Some("/a/b")),
             ("http://user:pa@ss@host/", Some("host"), Some("/")),
             ("http://host", Some("host"), None),
+            ("http://host/a#f", Some("host"), Some("/a#f")),
+            ("http://host#f", Some("host"), None),
+            ("http://host:abc/", Some("host"), Some("/")),
             ("http://host?x=/y", Some("host"), None),
             ("http://[::1]:80/p", Some("[::1]"), Some("/p")),
             ("http://[::1]/p", Some("[::1]"), Some("/p")),

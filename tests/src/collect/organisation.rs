@@ -559,8 +559,7 @@ fn expectations_agree_with_the_specification() {
             payload: message.to_string().as_bytes(),
             account: None,
             region: None,
-            account_verified: true,
-            sender_account: None,
+            sender_account: Some(&place.account),
             sent_at_ms: None,
             payloads: crate::reference::Payloads::Truncated,
         });

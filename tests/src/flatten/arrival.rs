@@ -135,6 +135,42 @@ fn one_node_twice_gives_one_document_in_any_order() {
 }
 
 #[test]
+fn copies_of_a_segment_give_the_same_documents_in_any_order() {
+    let state = |id: &str, end: Value| json!({"id": id, "name": id, "start_time": T0, "end_time": end});
+    let mut running = machine(ARN, None);
+    running["in_progress"] = true.into();
+    running["subsegments"] =
+        json!([state("same", json!(T0 + 1.0)), state("gone", json!(T0 + 1.0)), state("late", Value::Null)]);
+    let mut ended = machine(ARN, Some(9.0));
+    ended["aws"]["account_id"] = "999988887777".into();
+    ended["aws"]["region"] = "eu-north-1".into();
+    ended["subsegments"] = json!([state("late", json!(T0 + 2.0)), state("same", json!(T0 + 1.0))]);
+    let lone = json!({"id": "same", "name": "same", "type": "subsegment", "start_time": T0, "end_time": T0 + 1.0});
+    let all = [running, ended, lone];
+    for (name, flatten) in ALL {
+        let documents = permutations(&[0, 1, 2]).into_iter().map(|order| {
+            let segments: Vec<&Value> = order.into_iter().map(|index| &all[index]).collect();
+            let mut documents = flatten(&message(&raw(100, "settled", json!([]), json!(segments)))).documents;
+            documents.iter_mut().for_each(|document| drop(document.body.remove("xray.raw.sha256")));
+            documents
+        });
+        let documents: Vec<_> = documents.collect();
+        assert!(documents.windows(2).all(|pair| pair[0] == pair[1]), "{name}: {documents:#?}");
+        for document in &documents[0] {
+            let field = |key: &str| document.body.get(key).unwrap_or(&Value::Null);
+            match document.kind.name() {
+                "execution" => assert_eq!((field("states.count"), field("subsegments.count")), (&json!(3), &json!(3))),
+                "trace" => assert_eq!(field("subsegments.count"), 3, "{name}"),
+                _ => {
+                    let of_segment = ["cloud.account.id", "cloud.region", "xray.segment.id", "service.name"].map(field);
+                    assert_eq!(of_segment, ["999988887777", "eu-north-1", "own", "Orders"], "{name}: {}", document.id);
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn one_id_of_two_nodes_is_numbered_in_any_order() {
     let first = json!({"id": "a", "name": "n", "start_time": T0, "end_time": T0 + 1.0});
     let second = json!({"id": "a", "name": "o", "start_time": T0, "end_time": T0});
@@ -182,19 +218,32 @@ fn prefixes_of_a_trace_leave_nothing_behind() {
             let segments = trace["Segments"].as_array().cloned().unwrap_or_default();
             traces += 1;
             for (name, flatten) in ALL {
-                for segments in orders(&segments) {
-                    let with = |count: usize, verdict: &str| {
+                for (segments, early) in orders(&segments)
+                    .iter()
+                    .flat_map(|segments| [Some("partial"), Some("settled"), None].map(|early| (segments, early)))
+                {
+                    let with = |count: usize, verdict: Option<&str>| {
                         let mut trace = trace.clone();
                         trace["Segments"] = segments[..count].into();
-                        envelope(1000 + count as i64, verdict, executions.clone(), trace)
+                        match verdict {
+                            Some(verdict) => envelope(1000 + count as i64, verdict, executions.clone(), trace),
+                            None => json!({"account": "111122223333", "executions": executions, "trace": trace})
+                                .to_string()
+                                .into_bytes(),
+                        }
                     };
-                    let whole = with(segments.len(), "settled");
-                    let mut index = Index::default();
-                    for count in 0..=segments.len() {
-                        index.write_all(&flatten(&message(&with(count, "partial"))).documents);
+                    let whole = with(segments.len(), early.map(|_| "settled"));
+                    let last = flatten(&message(&whole));
+                    // Without an envelope the ends tell which is later: not where a segment still runs.
+                    if early.is_none() && !has_ended(&last) {
+                        continue;
                     }
-                    index.write_all(&flatten(&message(&whole)).documents);
-                    assert_eq!(index, index_of(flatten, &[&whole]), "{name}: {file}");
+                    let mut index = Index::default();
+                    for count in (0..segments.len()).step_by(1 + segments.len() / 8) {
+                        index.write_all(&flatten(&message(&with(count, early))).documents);
+                    }
+                    index.write_all(&last.documents);
+                    assert_eq!(index, index_of(flatten, &[&whole]), "{name}: {file}, {early:?}");
                 }
             }
         }
@@ -215,6 +264,12 @@ fn traces_of(payload: &[u8]) -> Vec<(Value, Value)> {
         _ => Vec::new(),
     };
     traces.into_iter().map(|trace| (executions.clone(), trace)).collect()
+}
+
+/// Whether all its segments have.
+fn has_ended(trace: &Outcome) -> bool {
+    let mut segments = trace.documents.iter().filter(|document| document.kind.name() == "segment");
+    segments.all(|segment| segment.body.contains_key("event.end"))
 }
 
 /// In the order of the file, and the other way round.

@@ -38,21 +38,13 @@ fn samples_and_real_data_with_something_wrong() {
 fn what_is_known_from_outside() {
     for (name, payload) in samples() {
         for payloads in [Payloads::Full, Payloads::Truncated, Payloads::None] {
-            for (account, region, account_verified, sender_account, sent_at_ms) in [
-                (Some("111122223333"), Some("eu-west-1"), true, None, Some(1_798_000_000_000)),
-                (Some("444455556666"), Some("eu-west-1"), false, Some("111122223333"), None),
-                (Some("12"), None, false, Some("12"), Some(1_791_000_000_000)),
-                (None, Some(""), false, Some(""), None),
+            for (account, region, sender_account, sent_at_ms) in [
+                (Some("111122223333"), Some("eu-west-1"), None, Some(1_798_000_000_000)),
+                (Some("444455556666"), Some("eu-west-1"), Some("111122223333"), None),
+                (Some("12"), None, Some("12"), Some(1_791_000_000_000)),
+                (None, Some(""), Some(""), None),
             ] {
-                let input = Input {
-                    payload: &payload,
-                    account,
-                    region,
-                    account_verified,
-                    sender_account,
-                    sent_at_ms,
-                    payloads,
-                };
+                let input = Input { payload: &payload, account, region, sender_account, sent_at_ms, payloads };
                 agree(&name, &input);
             }
         }
@@ -69,6 +61,51 @@ fn deep_nesting() {
         let metadata =
             format!(r#"{{"id":"a","start_time":1,"metadata":{{"m":{}{}}}}}"#, "[".repeat(levels), "]".repeat(levels));
         agree(&format!("{levels} levels of metadata"), &message(metadata.as_bytes()));
+    }
+}
+
+#[test]
+fn texts_that_most_readers_of_json_refuse() {
+    for value in [
+        "-0",
+        "-0.0",
+        "1e400",
+        "-1e400",
+        "[1e400]",
+        "1e",
+        "01e400",
+        "- 1",
+        "+1",
+        ".5",
+        "1.",
+        "NaN",
+        "\"\\ud83d\"",
+        "\"\\ud83d\\ude00\"",
+        "\"\\ude00\\ud83d\"",
+        "\"\\ud83d\\u00\"",
+        "\"\\ud83d\\ud83d\\ude00\"",
+        "\"\\x\"",
+        "\"\t\"",
+        "tru",
+        "{\"\\ud83d\":1}",
+        "{1e400:1}",
+        "[1,]",
+        "{\"a\":1,}",
+        "[1 2]",
+        "\"",
+        "",
+    ] {
+        for member in ["name", "start_time", "annotations", "metadata", "http", "user"] {
+            let nested = if member == "metadata" || member == "annotations" {
+                format!("{{\"k\":{value}}}")
+            } else {
+                value.to_owned()
+            };
+            let payload = format!("{{\"id\":\"a\",\"start_time\":1,\"{member}\":{nested}}}");
+            agree(value, &message(payload.as_bytes()));
+            let text = json!({"Id": "t", "Segments": [{"Document": payload}]}).to_string();
+            agree(value, &message(text.as_bytes()));
+        }
     }
 }
 

@@ -38,6 +38,38 @@ fn an_absence_writes_no_execution() {
 }
 
 #[test]
+fn executions_of_one_id_are_numbered_among_themselves() {
+    let segment = |name: &str, start: u64, inferred: bool| json!({"id": "a", "name": name, "start_time": start, "end_time": 9, "inferred": inferred, "trace_id": "T"});
+    for (segments, expected) in [
+        (json!([segment("m", 1, true), segment("n", 3, false)]), &[("T:a:execution", "n")][..]),
+        (
+            json!([segment("o", 4, false), segment("m", 1, true), segment("n", 3, false)]),
+            &[("T:a:execution", "n"), ("T:a:execution:2", "o")][..],
+        ),
+    ] {
+        for (name, flatten) in ALL {
+            let outcome = flatten(&message(segments.to_string().as_bytes()));
+            let executions = outcome.documents.iter().filter(|document| document.kind.name() == "execution");
+            let found: Vec<_> = executions
+                .map(|document| (document.id.as_str(), document.body["execution.name"].as_str().expect("a name")))
+                .collect();
+            assert_eq!(found, expected, "{name}");
+        }
+    }
+}
+
+#[test]
+fn an_execution_names_two_hundred_traces_at_most() {
+    let traces: Vec<Value> = (0..300).map(|n| json!({"Id": format!("t{n}"), "LimitExceeded": n == 299})).collect();
+    let payload = json!({"account": "1", "trace": {"Traces": traces}, "execution": describe("FAILED", 0)}).to_string();
+    for (name, flatten) in ALL {
+        let body = &flatten(&message(payload.as_bytes())).documents[0].body;
+        assert_eq!(body["trace.id"].as_array().map(Vec::len), Some(200), "{name}");
+        assert_eq!(body["xray.limit_exceeded"], true, "{name}");
+    }
+}
+
+#[test]
 fn of_two_descriptions_the_better_stands() {
     let mut event = describe("FAILED", 0);
     event["startDate"] = json!(T0 * 1000.0);

@@ -20,7 +20,6 @@ pub fn flatten(input: &Input) -> Outcome {
         sha256: &sha256,
         account: input.account.filter(|text| !text.is_empty()),
         region: input.region.filter(|text| !text.is_empty()),
-        account_verified: input.account_verified,
         sender_account: input.sender_account,
         sent_at_ms: input.sent_at_ms,
     };

@@ -79,6 +79,7 @@ fn http() {
             json!({"url.full": "https://me:pw@API.Example.com:8443/a/b?c=d", "url.domain": "api.example.com", "url.path": "/a/b"}),
         ),
         (url("http://host"), json!({"url.full": "http://host", "url.domain": "host", "url.path": null})),
+        (url("http://host:port/a#b?c#d"), json!({"url.domain": "host", "url.path": "/a#b"})),
         (url("/orders?page=2"), json!({"url.full": "/orders?page=2", "url.domain": null, "url.path": "/orders"})),
         (url("orders"), json!({"url.full": "orders", "url.domain": null, "url.path": null})),
         (client("2001:db8::17"), json!({"client.ip": "2001:db8::17", "client.address": null})),

@@ -68,13 +68,12 @@ impl Outcome {
     }
 }
 
-/// A message as it comes from a collector in an account that the operator knows.
+/// A message of which nothing is known from outside.
 pub fn message(payload: &[u8]) -> Input<'_> {
     Input {
         payload,
         account: None,
         region: None,
-        account_verified: true,
         sender_account: None,
         sent_at_ms: None,
         payloads: Payloads::Truncated,

@@ -13,8 +13,16 @@ fn a_trace_without_a_usable_id_has_that_of_its_segments() {
             segment("c", json!({"trace_id": "other"}))]);
         for (name, outcome) in flatten(json!({"Id": id, "Segments": segments})) {
             assert_eq!(ids(&outcome, "trace"), [trace_document(TRACE)], "{name}: {id}");
-            assert_eq!(ids(&outcome, "segment"), [&format!("{TRACE}:a"), &format!("{TRACE}:b"), "other:c"], "{name}");
-            assert_eq!(body(&outcome, &format!("{TRACE}:a"))["xray.parse.warnings"], json!(["dropped:trace_id"]));
+            let mut of_segments = ids(&outcome, "segment");
+            // That of the first begins with the payload's SHA-256.
+            of_segments.sort_by_key(|id| id.rsplit(':').next());
+            let [unnamed, b, c] = of_segments[..] else { panic!("{name}: three segments") };
+            assert_eq!([b, c], [&format!("{TRACE}:b"), "other:c"], "{name}");
+            check(
+                name,
+                body(&outcome, unnamed),
+                &json!({"trace.id": null, "xray.parse.warnings": ["dropped:trace_id"]}),
+            );
             assert_eq!(body(&outcome, &trace_document(TRACE))["trace.id"], TRACE, "{name}");
         }
     }
@@ -31,6 +39,57 @@ fn traces_of_one_id_are_one() {
         let expected = json!({"segments.count": 2, "event.duration": 2_000_000_000, "xray.limit_exceeded": true,
             "xray.unparsed_segments": 1, "xray.parse.warnings": ["dropped:Duration", "dropped:Id"]});
         check(name, body(&outcome, &trace_document(TRACE)), &expected);
+    }
+}
+
+#[test]
+fn lone_segment_documents_of_several_traces_are_told_apart() {
+    let mut other = machine(ARN, Some(9.0));
+    other["trace_id"] = TRACE.into();
+    let caller = json!({"id": "a", "name": "x", "start_time": 1, "end_time": 2, "trace_id": "T"});
+    for documents in [json!([caller, other]), json!([other, caller])] {
+        for (name, outcome) in flatten(documents) {
+            assert_eq!(ids(&outcome, "execution"), ["T:a:execution", ARN], "{name}");
+            assert_eq!(ids(&outcome, "trace"), [""; 0], "{name}");
+            let versions: Vec<u64> = of_kind(&outcome, "segment").map(|document| document.version).collect();
+            assert_eq!(versions, [1 << 43 | (T0 as u64 + 9) * 1000, 1 << 43 | 2000], "{name}");
+        }
+    }
+}
+
+#[test]
+fn an_execution_that_is_in_no_trace_has_the_time_of_those_beside_it() {
+    let mut execution = describe("RUNNING", 0);
+    execution["stopDate"] = json!(T0 + 1.0);
+    let trace = json!({"Id": TRACE, "Segments": [segment("a", json!({"end_time": T0 + 5.0}))]});
+    for (trace, after) in [(trace, 5), (json!({"Id": TRACE, "Segments": []}), 1)] {
+        for (name, outcome) in flatten(json!({"account": "1", "trace": trace, "execution": execution})) {
+            let version = of_kind(&outcome, "execution").next().expect("an execution").version;
+            assert_eq!(version, 1 << 45 | (T0 as u64 + after) * 1000, "{name}");
+        }
+    }
+}
+
+#[test]
+fn an_account_alone_is_no_message() {
+    let execution = describe("FAILED", 0);
+    for (payload, executions, rejections) in [
+        (json!({"account": "1", "trace": null}), 0, 1),
+        (json!({"account": "1", "trace": null, "execution": execution}), 1, 0),
+    ] {
+        for (name, outcome) in flatten(payload) {
+            assert_eq!((outcome.documents.len(), outcome.rejections.len()), (executions, rejections), "{name}");
+        }
+    }
+}
+
+#[test]
+fn an_envelope_has_its_own_name_for_the_account_first() {
+    for (schema, account) in [("rayline.raw/1", "1"), ("other", "2")] {
+        let payload = json!({"schema": schema, "account_id": "1", "account": "2", "trace": {"Id": TRACE, "Segments": [segment("a", json!({}))]}});
+        for (name, outcome) in flatten(payload) {
+            check(name, body(&outcome, &format!("{TRACE}:a")), &json!({"xray.collector.account.id": account}));
+        }
     }
 }
 

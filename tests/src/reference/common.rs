@@ -6,7 +6,7 @@ use super::input::Message;
 use super::json::Warnings;
 use super::node::Node;
 use super::time::Micros;
-use super::{Input, Kind};
+use super::{Input, Kind, part};
 
 /// Where a document comes from.
 #[derive(Clone, Copy)]
@@ -52,7 +52,7 @@ impl Source<'_> {
         body.put("xray.collector.account.id", self.account());
         body.put("xray.collector.region", self.region());
         let is_senders = self.input.sender_account.is_some_and(|sender| self.account().as_deref() == Some(sender));
-        body.put("xray.collector.account.verified", self.input.account_verified || is_senders);
+        body.put("xray.collector.account.verified", is_senders);
         body.put("xray.collected_at", self.message.collected_at());
         body.put("xray.verdict", self.message.verdict());
         body.put("xray.raw.sha256", id::sha256(self.input.payload));
@@ -79,6 +79,11 @@ impl Source<'_> {
 
 fn is_account(account: &str) -> bool {
     account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// The segment that a node is of: its outermost node or, where that is a copy, the one that has the document.
+pub fn segment_of<'a>(message: &'a Message, node: &Node) -> Option<&'a Node> {
+    Some(&message.nodes[part::standing(message, node.outermost)]).filter(|_| message.nodes[node.outermost].is_segment())
 }
 
 /// The account of a segment, else the collector's.

@@ -13,6 +13,9 @@ use super::{Document, Kind, Payloads, Rejection, names};
 
 const PAYLOAD_BYTES: usize = 262_144;
 
+/// How many traces are named that an execution is not found in.
+const TRACES: usize = 200;
+
 /// One execution of a message.
 struct Execution<'a> {
     what: What<'a>,
@@ -188,30 +191,21 @@ impl<'a> Execution<'a> {
         Some(Draft {
             document: Document {
                 kind: Kind::Execution,
-                id: self.id(source, own),
+                id: self.id(source),
                 time_ns: timestamp.nanos(),
                 version: self.version(source, status.as_deref(), stop.or(start)),
                 body: body.finish(),
             },
             start,
             end: stop,
-            name: None,
+            name: own.and_then(|own| own.name.clone()),
         })
     }
 
-    /// The ARN; (c): that of the segment's document, its number last.
-    fn id(&self, source: &Source, own: Option<&Node>) -> String {
-        let (None, Some(own)) = (self.arn(), own) else {
-            return self.arn().cloned().unwrap_or_default();
-        };
-        let id = id::of_node(source, own);
-        let nodes = self.message.documented().map(|(_, node)| node);
-        let mut same: Vec<&Node> = nodes.filter(|node| id::of_node(source, node) == id).collect();
-        same.sort_by(|a, b| a.order().cmp(&b.order()));
-        match same.iter().position(|node| std::ptr::eq(*node, own)) {
-            None | Some(0) => format!("{id}:execution"),
-            Some(number) => format!("{id}:execution:{}", number + 1),
-        }
+    /// The ARN; (c): that of the segment and `:execution`.
+    fn id(&self, source: &Source) -> String {
+        let of_segment = || Some(format!("{}:execution", id::of_node(source, self.own_node()?)));
+        self.arn().cloned().or_else(of_segment).unwrap_or_default()
     }
 
     fn version(&self, source: &Source, status: Option<&str>, last: Option<Micros>) -> u64 {
@@ -267,7 +261,7 @@ impl<'a> Execution<'a> {
     fn trace_ids(&self, source: &Source, body: &mut Body, warnings: &Warnings) {
         let mut ids: Vec<String> = match self.own_node() {
             Some(own) => own.trace_id.iter().cloned().collect(),
-            None => source.message.traces.iter().filter_map(|trace| trace.id.clone()).collect(),
+            None => source.message.traces.iter().filter_map(|trace| trace.id.clone()).take(TRACES).collect(),
         };
         ids.extend(self.described().and_then(|described| described.root(warnings)).filter(|root| !ids.contains(root)));
         body.put("trace.w3c_id", ids.first().and_then(|id| id::w3c_id(id)));
@@ -278,7 +272,7 @@ impl<'a> Execution<'a> {
     fn traces(&self, source: &Source<'a>) -> impl Iterator<Item = &'a Trace> {
         let own = self.own_node().map(|own| own.trace);
         let traces = source.message.traces.iter().enumerate();
-        traces.filter(move |(index, trace)| own.map_or(!trace.lone, |own| own == *index)).map(|(_, trace)| trace)
+        traces.filter(move |(index, _)| own.is_none_or(|own| own == *index)).map(|(_, trace)| trace)
     }
 
     /// What is known only with an own segment.

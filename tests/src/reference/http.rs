@@ -32,7 +32,7 @@ fn address(body: &mut Body, url: &str) {
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at(end);
         body.put("url.domain", domain(authority));
-        body.put("url.path", without_query(path));
+        body.put("url.path", without_query(path).strip_prefix('/').map(|path| format!("/{path}")));
     }
 }
 
@@ -47,7 +47,7 @@ fn domain(authority: &str) -> String {
 }
 
 fn without_query(path: &str) -> &str {
-    path.split(['?', '#']).next().unwrap_or_default()
+    path.split('?').next().unwrap_or_default()
 }
 
 fn is_scheme(scheme: &str) -> bool {

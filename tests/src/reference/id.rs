@@ -105,11 +105,12 @@ pub fn w3c_id(trace_id: &str) -> Option<String> {
     hexadecimal.then(|| digits.to_ascii_lowercase())
 }
 
-/// `t`: milliseconds, 43 bits. `last` stands in where there is no trace.
+/// `t`: milliseconds, 43 bits. Without a trace that of all together, and `last` where they have no time.
 pub fn version_time(message: &Message, trace: Option<usize>, last: Option<Micros>) -> u64 {
-    let nodes = || trace.into_iter().flat_map(|trace| message.documented_of(trace));
+    let nodes =
+        || message.documented().map(|(_, node)| node).filter(|node| trace.is_none_or(|trace| trace == node.trace));
     let latest = nodes().filter_map(|node| node.end).max().or_else(|| nodes().filter_map(|node| node.start).max());
-    let latest = message.collected_at().or(if trace.is_some() { latest } else { last });
+    let latest = message.collected_at().or(latest).or(last);
     (latest.map_or(0, Micros::millis) as u64).min((1 << 43) - 1)
 }
 

@@ -6,7 +6,7 @@ use super::described::Described;
 use super::json::{self, Object, Reader, Warnings};
 use super::node::{Node, Position};
 use super::time::Micros;
-use super::{Input, Rejection, described, duplicate};
+use super::{Input, Rejection, described, duplicate, text};
 
 /// One message: a payload, or a part of one that is a list.
 #[derive(Default)]
@@ -53,7 +53,7 @@ impl Message {
 /// A trace, or the lone segment documents of a message.
 #[derive(Default)]
 pub struct Trace {
-    /// `Id`, else the first that its segment documents have; lone ones have their own.
+    /// `Id`, else the first that its segment documents have.
     pub id: Option<String>,
     /// Not a trace but segment documents by themselves: there is no document for it.
     pub lone: bool,
@@ -62,14 +62,14 @@ pub struct Trace {
     pub limit_exceeded: bool,
     /// Members of `Segments` that gave no node.
     pub unparsed: usize,
-    /// Segment documents that were not read yet.
-    documents: Vec<Value>,
+    /// Segment documents that were not read yet, each with the `Id` of the trace that it stands in.
+    documents: Vec<(Value, Option<String>)>,
     pub warnings: Warnings,
 }
 
 /// What a payload holds, and what of it cannot be used.
 pub fn read(input: &Input) -> (Vec<Message>, Vec<Rejection>) {
-    let Some((messages, rejections)) = json::parse(input.payload).and_then(|payload| messages(&payload)) else {
+    let Some((messages, rejections)) = text::read(input.payload).and_then(|payload| messages(&payload)) else {
         return (Vec::new(), vec![Rejection::new("not an X-Ray message", None)]);
     };
     let sent_at_ms = input.sent_at_ms.unwrap_or(i64::MAX);
@@ -116,7 +116,11 @@ struct MessageReader {
 impl MessageReader {
     fn enveloped(&mut self, object: &Object) {
         let reader = Reader::new(object, &self.message.warnings);
-        self.message.account = ["account", "account_id", "accountId"].iter().find_map(|key| reader.text(key));
+        let mut keys = ["account", "account_id", "accountId"];
+        if is_raw(object) {
+            keys = ["account_id", "account", "accountId"];
+        }
+        self.message.account = keys.iter().find_map(|key| reader.text(key));
         self.message.region = reader.text("region");
         if is_raw(object) {
             self.message.envelope = Some(Envelope {
@@ -127,7 +131,7 @@ impl MessageReader {
         }
         match reader.get("trace") {
             None => {}
-            Some(Value::String(text)) => match json::parse(text.as_bytes()) {
+            Some(Value::String(text)) => match text::read(text.as_bytes()) {
                 Some(Value::Null) => {}
                 Some(trace) => self.traces_or_reject(&trace),
                 None => self.reject("trace is not JSON", &Value::Object(object.clone())),
@@ -168,8 +172,8 @@ impl MessageReader {
         } else if list("Segments").is_some() {
             self.trace(object);
         } else if is_segment_document(object) {
-            let lone = self.trace_of(None, true);
-            self.message.traces[lone].documents.push(value.clone());
+            let lone = self.trace_of(trace_id(value), true);
+            self.message.traces[lone].documents.push((value.clone(), None));
         } else {
             return false;
         }
@@ -182,9 +186,9 @@ impl MessageReader {
         let reader = Reader::new(object, &warnings);
         let members = reader.list("Segments").into_iter().flatten();
         let documents: Vec<_> = members.map(|member| (member, segment_document(member))).collect();
-        let trace_id = |document: &Value| Reader::new(document.as_object()?, &Warnings::default()).text("trace_id");
+        let own = reader.text("Id");
         let of_segments = || documents.iter().find_map(|(_, document)| trace_id(document.as_ref().ok()?));
-        let index = self.trace_of(reader.text("Id").or_else(of_segments), false);
+        let index = self.trace_of(own.clone().or_else(of_segments), false);
         let trace = &mut self.message.traces[index];
         let duration = reader.read("Duration", json::number);
         trace.duration = trace.duration.or(duration);
@@ -192,7 +196,7 @@ impl MessageReader {
         warnings.list().into_iter().for_each(|warning| trace.warnings.add(warning));
         for (member, document) in documents {
             match document {
-                Ok(document) => self.message.traces[index].documents.push(document),
+                Ok(document) => self.message.traces[index].documents.push((document, own.clone())),
                 Err(reason) => {
                     self.message.traces[index].unparsed += 1;
                     self.reject(reason, member);
@@ -201,7 +205,7 @@ impl MessageReader {
         }
     }
 
-    /// Index of the trace with the id (or of the one without), of the lone documents, or of a new trace.
+    /// Index of the trace with the id (or of the one without), of the lone documents with it, or of a new trace.
     fn trace_of(&mut self, id: Option<String>, lone: bool) -> usize {
         let traces = &mut self.message.traces;
         let known = traces.iter().position(|trace| trace.lone == lone && trace.id == id);
@@ -216,9 +220,13 @@ impl MessageReader {
         let MessageReader { mut message, rejections: rejected } = self;
         rejections.extend(rejected);
         for trace in 0..message.traces.len() {
-            for document in std::mem::take(&mut message.traces[trace].documents) {
+            for (document, id) in std::mem::take(&mut message.traces[trace].documents) {
                 let nodes = message.nodes.len();
-                rejections.extend(Node::read(&mut message, &document, Position::Outermost { trace }));
+                rejections.extend(Node::read(
+                    &mut message,
+                    &document,
+                    Position::Outermost { trace, id: id.as_deref() },
+                ));
                 message.traces[trace].unparsed += usize::from(message.nodes.len() == nodes);
             }
         }
@@ -239,9 +247,11 @@ impl Rejection {
 
 /// `rayline.raw/1`, or a trace with an account, as older set-ups send.
 fn is_enveloped(object: &Object) -> bool {
-    let has_account =
-        ["account", "account_id", "accountId"].iter().any(|key| object.get(*key).is_some_and(|value| !value.is_null()));
-    is_raw(object) || object.contains_key("trace") && has_account
+    let has_any = |keys: &[&str]| keys.iter().any(|key| object.get(*key).is_some_and(|value| !value.is_null()));
+    is_raw(object)
+        || object.contains_key("trace")
+            && has_any(&["account", "account_id", "accountId"])
+            && has_any(&["trace", "execution", "executions"])
 }
 
 fn is_raw(object: &Object) -> bool {
@@ -252,11 +262,15 @@ fn is_segment_document(object: &Object) -> bool {
     (object.contains_key("id") || object.contains_key("name")) && object.contains_key("start_time")
 }
 
+fn trace_id(document: &Value) -> Option<String> {
+    Reader::new(document.as_object()?, &Warnings::default()).text("trace_id")
+}
+
 /// The segment document of a member of `Segments`.
 fn segment_document(member: &Value) -> Result<Value, &'static str> {
     let object = member.as_object().ok_or("segment is not an object")?;
     match object.get("Document").filter(|document| !document.is_null()) {
-        Some(Value::String(text)) => match json::parse(text.as_bytes()) {
+        Some(Value::String(text)) => match text::read(text.as_bytes()) {
             Some(document @ Value::Object(_)) => Ok(document),
             Some(_) => Err("Document is not an object"),
             None => Err("Document is not JSON"),

@@ -1,10 +1,9 @@
-//! JSON as section 1 reads it: repeated keys, empty keys, coercion, warnings.
+//! What is read of JSON, as section 1 says: coercion, warnings.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use serde::Deserialize;
 use serde_json::{Map, Number, Value};
 
 use super::time::Micros;
@@ -134,17 +133,6 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Reads JSON of any depth. Of a repeated key the last counts, integers beyond 64 bits are floats (both are
-/// `serde_json`'s own ways), empty keys are dropped.
-pub fn parse(json: &[u8]) -> Option<Value> {
-    let mut deserializer = serde_json::Deserializer::from_slice(json);
-    deserializer.disable_recursion_limit();
-    let mut value = Value::deserialize(&mut deserializer).ok()?;
-    deserializer.end().ok()?;
-    drop_empty_keys(&mut value);
-    Some(value)
-}
-
 /// Text; a number or boolean gives its JSON text.
 pub fn text(value: &Value) -> Option<String> {
     match value {
@@ -183,16 +171,5 @@ fn as_number(value: &Value) -> Option<Number> {
         // The reader of numbers would pass over white space.
         Value::String(text) if !text.contains(|c: char| c.is_ascii_whitespace()) => serde_json::from_str(text).ok(),
         _ => None,
-    }
-}
-
-fn drop_empty_keys(value: &mut Value) {
-    match value {
-        Value::Object(members) => {
-            members.remove("");
-            members.values_mut().for_each(drop_empty_keys);
-        }
-        Value::Array(items) => items.iter_mut().for_each(drop_empty_keys),
-        _ => {}
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! | file | section |
 //! |---|---|
-//! | `json`, `time`, `body` | 1. Form |
+//! | `text`, `json`, `time`, `body` | 1. Form |
 //! | `input`, `node`, `duplicate` | 2. Input |
 //! | `common` | 3. Every document |
 //! | `segment`, `http`, `cause` | 4. Segments and subsegments |
@@ -25,6 +25,7 @@ mod names;
 mod node;
 mod part;
 mod segment;
+mod text;
 mod time;
 mod trace;
 
@@ -40,8 +41,6 @@ pub struct Input<'a> {
     /// The event's labels.
     pub account: Option<&'a str>,
     pub region: Option<&'a str>,
-    /// Whether the collector's account is beyond doubt.
-    pub account_verified: bool,
     /// The account that the sender belongs to, as the operator says.
     pub sender_account: Option<&'a str>,
     /// When the queue got the message, milliseconds since the epoch.

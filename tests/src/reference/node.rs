@@ -39,11 +39,9 @@ pub struct Node {
 }
 
 #[derive(Clone, Copy)]
-pub enum Position {
-    Outermost {
-        /// Index of the trace.
-        trace: usize,
-    },
+pub enum Position<'a> {
+    /// Index of the trace, and its `Id`.
+    Outermost { trace: usize, id: Option<&'a str> },
     /// Index of the node around it, and its depth.
     Below { enclosing: usize, depth: usize },
 }
@@ -86,7 +84,7 @@ impl Node {
     /// Absent if it has no time.
     fn new(message: &Message, object: &Object, index: usize, position: Position) -> Option<Self> {
         let (trace, enclosing, depth) = match position {
-            Position::Outermost { trace } => (trace, None, 0),
+            Position::Outermost { trace, .. } => (trace, None, 0),
             Position::Below { enclosing, depth } => (message.nodes[enclosing].trace, Some(enclosing), depth),
         };
         let reader = Reader::new(object, &Warnings::default());
@@ -94,9 +92,9 @@ impl Node {
         let mut members = object.clone();
         members.remove("subsegments");
         let (start, end) = (reader.time("start_time"), reader.time("end_time"));
-        let trace_id = match enclosing {
-            Some(enclosing) => message.nodes[enclosing].trace_id.clone(),
-            None => reader.text("trace_id").or_else(|| message.traces[trace].id.clone()),
+        let trace_id = match position {
+            Position::Below { enclosing, .. } => message.nodes[enclosing].trace_id.clone(),
+            Position::Outermost { id, .. } => reader.text("trace_id").or_else(|| id.map(str::to_owned)),
         };
         let epoch = trace_id.as_deref().and_then(id::epoch);
         Some(Node {

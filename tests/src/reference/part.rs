@@ -40,21 +40,18 @@ pub fn caller(message: &Message, node: &Node) -> Option<usize> {
     callers.min_by_key(|(_, other)| other.order()).map(|(index, _)| index)
 }
 
-/// The nodes below a segment in its own document.
+/// The nodes below a segment, in whichever of its copies they stand.
 pub fn below(message: &Message, own: usize) -> Vec<&Node> {
     message
         .documented()
         .map(|(_, node)| node)
-        .filter(|node| node.outermost == own && node.enclosing.is_some())
+        .filter(|node| standing(message, node.outermost) == own && node.enclosing.is_some())
         .collect()
 }
 
 /// The same node that has the document.
-fn standing(message: &Message, mut index: usize) -> usize {
-    while let Some(other) = message.nodes[index].replaced_by {
-        index = other;
-    }
-    index
+pub fn standing(message: &Message, index: usize) -> usize {
+    message.nodes[index].replaced_by.unwrap_or(index)
 }
 
 /// Whether the segment is one that Step Functions writes.

@@ -60,8 +60,7 @@ pub fn document(source: &Source, node: &Node) -> Draft {
     let mut body = Body::default();
     let timestamp = node.timestamp;
 
-    let outermost = &message.nodes[node.outermost];
-    let segment = Some(outermost).filter(|outermost| outermost.is_segment());
+    let segment = common::segment_of(message, node);
     let common = Common {
         kind: node.kind,
         timestamp,

@@ -82,6 +82,16 @@ fn parents_in_a_circle_belong_to_nobody() {
     assert_eq!(out.documents[3].body["trace.root.found"], false);
 }
 
+#[test]
+fn executions_and_traces_do_not_multiply() {
+    let executions: Vec<Value> = (0..2_000).map(|n| json!({"executionArn": n.to_string(), "startDate": 1})).collect();
+    let traces: Vec<Value> = (0..4_000).map(|n| json!({"Id": n.to_string(), "Segments": []})).collect();
+    let payload = json!({"account": "1", "executions": executions, "trace": {"Traces": traces}});
+    let out = message(payload);
+    assert_eq!(out.documents.len(), 2_000);
+    assert!(out.bytes.len() < 6_000_000, "{} bytes", out.bytes.len());
+}
+
 /// Documents as an index holds them that takes versions with `external_gte`.
 type Index = BTreeMap<String, (u64, Value)>;
 

@@ -77,6 +77,9 @@ fn http() -> BoxedStrategy<Json> {
         "https://states.eu-west-1.amazonaws.com/?Action=StartExecution",
         "a+b-c.1://h@i@J/k#l?m",
         "1://x/y",
+        "http://host:port:1/x",
+        "http://[::1/a]",
+        "http://h#f",
     ];
     let request = select_fields(vec![
         ("method", text(&["get", "POST", "ß"])),

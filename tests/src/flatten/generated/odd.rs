@@ -89,12 +89,25 @@ pub fn number() -> BoxedStrategy<Json> {
         "\"\"",
         "1e22",
         "\"123456789012345678901234567890\"",
+        "-0",
+        "-0.0",
+        "\"-0\"",
+        "1e400",
+        "-1E+999",
+        "\"1e400\"",
     ];
     select(usual).prop_map(|text| Json::Scalar(text.to_owned())).boxed()
 }
 
 pub fn key() -> impl Strategy<Value = String> {
     select(vec!["k", "l", "aws:api_id", "a.b", "", "ключ"]).prop_map(str::to_owned)
+}
+
+/// Escapes of half a surrogate pair, and what is near them.
+fn half_pair() -> BoxedStrategy<Json> {
+    let texts =
+        [r#""a\ud83d""#, r#""\uDE00\ud83d b""#, r#""\ud83d\ud83d\ude00""#, r#""\ud83d\u0041""#, r#""\\ud83d\/""#];
+    select(texts.to_vec()).prop_map(|text| Json::Scalar(text.to_owned())).boxed()
 }
 
 /// Anything.
@@ -105,6 +118,7 @@ pub fn odd() -> impl Strategy<Value = Json> + Clone {
         3 => number(),
         2 => "\\PC{0,8}".prop_map(|text| Json::text(&text)),
         1 => text(&["", "null", "true", "{}", "\u{0}", "\u{1F680}"]),
+        1 => half_pair(),
     ];
     scalar.prop_recursive(3, 12, 4, |inner| {
         prop_oneof![vec(inner.clone(), 0..4).prop_map(Json::List), vec((key(), inner), 0..4).prop_map(Json::Object),]
