@@ -162,8 +162,8 @@ fn what_is_no_letter_is_passed_over() {
     let rejecting = pipeline(HARMLESS, "options.reject = \"5}\"")
         .replace("[sources.in]", "[sources.in]\noptions.stop_when_empty = true");
     world.run(&rejecting);
-    world.write("data/dead-letter/rayline-validate-0123456789abcdef", "a check whether this can be written");
-    world.write("data/dead-letter/year=2025/notes.txt", "no letter");
+    world.write("data/dead-letter/pipeline/rayline-validate-0123456789abcdef", "a check whether this can be written");
+    world.write("data/dead-letter/pipeline/year=2025/notes.txt", "no letter");
 
     world.write("pipeline.toml", pipeline(HARMLESS, ""));
     let told = "warning: the object year=2025/notes.txt is passed over: line 1 is no letter";
@@ -183,7 +183,7 @@ fn a_dead_letter_that_cannot_be_written_is_seen() {
     let rejecting = pipeline(HARMLESS, "options.reject = \"5}\"");
     // Where its first folder would be there is a file.
     let year = format!("year={}", jiff::Timestamp::now().strftime("%Y"));
-    world.write(&format!("data/dead-letter/{year}"), "");
+    world.write(&format!("data/dead-letter/pipeline/{year}"), "");
     let mut host = world.start(&format!("api.address = \"127.0.0.1:0\"\n{rejecting}"));
     let address = host.address();
     let health = host.until("a problem", |_| {
@@ -196,7 +196,7 @@ fn a_dead_letter_that_cannot_be_written_is_seen() {
     let failing = || metric(&get(&address, "/metrics")?.1, &["pipeline_dead_letter_failing{"]);
     assert_eq!(failing(), Some(1.0));
 
-    std::fs::remove_file(world.path(&format!("data/dead-letter/{year}"))).expect("a file");
+    std::fs::remove_file(world.path(&format!("data/dead-letter/pipeline/{year}"))).expect("a file");
     host.until("the letter", |_| (get(&address, "/health")?.0 == 200 && world.letters().len() == 1).then_some(()));
     assert_eq!(failing(), Some(0.0));
     host.signal("TERM");
