@@ -73,8 +73,7 @@ fn dead(world: &World) -> Vec<(String, String)> {
 fn sorted_out(count: u64, poison_every: u64, options: &str) -> Vec<String> {
     let world = World::new();
     let ended = world.run(&pipeline(&counting(count, poison_every), &transform(options), FILES));
-    let ended = ended.says(&format!("{count} in,"));
-    drop(ended);
+    ended.says(&format!("{count} in,"));
     let poisonous = |n: &u64| n % poison_every == poison_every - 1;
     assert_eq!(numbers(&world.path("out")), (0..count).filter(|n| !poisonous(n)).collect());
     let mut dead = dead(&world);

@@ -107,7 +107,7 @@ async fn time_has_a_limit() {
             break trap;
         }
     };
-    assert_eq!(trap.reason, "it spent its 0.000000001 s of computing in one call (`limits.call_secs`)");
+    assert_eq!(trap.reason, "it spent its 0.000000001 s of computing or sleeping in one call (`limits.call_secs`)");
 }
 
 #[test]

@@ -622,10 +622,10 @@ grants.output = "stderr""#,
         mend: Mend::Edit,
         expected: expect![[r#"
               × sinks.documents.grants.output: "stderr" is no console grant; there is only "stdout"
-                ╭─[pipelines/my.toml:15:18]
+                ╭─[pipelines/my.toml:15:17]
              14 │ inputs = ["flatten"]
              15 │ grants.output = "stderr"
-                ·                  ────────
+                ·                 ────────
                 ╰────
               help: write `"stdout"`
 

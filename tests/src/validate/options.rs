@@ -70,7 +70,7 @@ options.format = "event""#,
                     ·         ──────
                  11 │ inputs = ["inbox"]
                     ╰────
-                  help: remove it: this plugin has no options
+                  help: remove it; known here: `payloads`
 
                 pipelines/my.toml: 1 error
             "#]],

@@ -357,10 +357,10 @@ fn an_unclosed_table() {
         mend: Mend::Edit,
         expected: expect![[r#"
               × the table is not closed
-                ╭─[pipelines/my.toml:13:78]
+                ╭─[pipelines/my.toml:13:77]
              12 │ [sinks]
              13 │ copy = { plugin = "print-sink", inputs = ["inbox"], grants.output = "stdout"
-                ·                                                                              ▲
+                ·                                                                             ▲
              14 │ 
                 ╰────
               help: write `}` at its end

@@ -345,14 +345,47 @@ fn wrong_regions() {
         (
             r#"{ accounts = [{ id = "111122223333", regions = ["eu-west-1", "eu-west-2", "eu-west-1"] }] }"#,
             Mend::Replace(r#", "eu-west-1"] }"#, "] }"),
-            expect![[""]],
+            expect![[r#"
+                  × sources.inbox.grants.xray.accounts[0].regions[2]: "eu-west-1" of the account 111122223333 is named twice
+                   ╭─[pipelines/my.toml:6:89]
+                 5 │ plugin = "./traces.wasm"
+                 6 │ grants.xray = { accounts = [{ id = "111122223333", regions = ["eu-west-1", "eu-west-2", "eu-west-1"] }] }
+                   ·                                                                                         ───────────
+                 7 │ 
+                   ╰────
+                  help: name each account and region once
+
+                pipelines/my.toml: 1 error
+            "#]],
         ),
         (
             r#"{ accounts = [{ id = "111122223333", regions = ["eu-west-1"] }, { role_arn = "arn:aws:iam::111122223333:role/other", regions = ["eu-west-1"] }] }"#,
             Mend::Replace(r#"role/other", regions = ["eu-west-1"]"#, r#"role/other", regions = ["eu-west-2"]"#),
-            expect![[""]],
+            expect![[r#"
+                  × sources.inbox.grants.xray.accounts[1].regions[0]: "eu-west-1" of the account 111122223333 is named twice
+                   ╭─[pipelines/my.toml:6:143]
+                 5 │ plugin = "./traces.wasm"
+                 6 │ grants.xray = { accounts = [{ id = "111122223333", regions = ["eu-west-1"] }, { role_arn = "arn:aws:iam::111122223333:role/other", regions = ["eu-west-1"] }] }
+                   ·                                                                                                                                               ───────────
+                 7 │ 
+                   ╰────
+                  help: name each account and region once
+
+                pipelines/my.toml: 1 error
+            "#]],
         ),
-        (r#"{ accounts = [{ id = "111122223333" }, { id = "111122223333" }] }"#, Mend::Edit, expect![[""]]),
+        (r#"{ accounts = [{ id = "111122223333" }, { id = "111122223333" }] }"#, Mend::Edit, expect![[r#"
+              × sources.inbox.grants.xray.accounts[1]: an account before this one is the same, in the same region
+               ╭─[pipelines/my.toml:6:54]
+             5 │ plugin = "./traces.wasm"
+             6 │ grants.xray = { accounts = [{ id = "111122223333" }, { id = "111122223333" }] }
+               ·                                                      ───────────────────────
+             7 │ 
+               ╰────
+              help: add `regions = ["eu-west-1"]`
+
+            pipelines/my.toml: 1 error
+        "#]]),
     ];
     check(cases.map(|(grant, mend, expected)| Case { file: granted(grant), mend, expected }));
 }
