@@ -374,7 +374,10 @@ fn wrong_regions() {
                 pipelines/my.toml: 1 error
             "#]],
         ),
-        (r#"{ accounts = [{ id = "111122223333" }, { id = "111122223333" }] }"#, Mend::Edit, expect![[r#"
+        (
+            r#"{ accounts = [{ id = "111122223333" }, { id = "111122223333" }] }"#,
+            Mend::Edit,
+            expect![[r#"
               × sources.inbox.grants.xray.accounts[1]: an account before this one is the same, in the same region
                ╭─[pipelines/my.toml:6:54]
              5 │ plugin = "./traces.wasm"
@@ -385,7 +388,8 @@ fn wrong_regions() {
               help: add `regions = ["eu-west-1"]`
 
             pipelines/my.toml: 1 error
-        "#]]),
+        "#]],
+        ),
     ];
     check(cases.map(|(grant, mend, expected)| Case { file: granted(grant), mend, expected }));
 }
