@@ -52,7 +52,7 @@ fn lone_segment_documents_of_several_traces_are_told_apart() {
             assert_eq!(ids(&outcome, "execution"), ["T:a:execution", ARN], "{name}");
             assert_eq!(ids(&outcome, "trace"), [""; 0], "{name}");
             let versions: Vec<u64> = of_kind(&outcome, "segment").map(|document| document.version).collect();
-            assert_eq!(versions, [1 << 43 | (T0 as u64 + 9) * 1000, 1 << 43 | 2000], "{name}");
+            assert_eq!(versions, [(1 << 43) | ((T0 as u64 + 9) * 1000), (1 << 43) | 2000], "{name}");
         }
     }
 }
@@ -65,7 +65,7 @@ fn an_execution_that_is_in_no_trace_has_the_time_of_those_beside_it() {
     for (trace, after) in [(trace, 5), (json!({"Id": TRACE, "Segments": []}), 1)] {
         for (name, outcome) in flatten(json!({"account": "1", "trace": trace, "execution": execution})) {
             let version = of_kind(&outcome, "execution").next().expect("an execution").version;
-            assert_eq!(version, 1 << 45 | (T0 as u64 + after) * 1000, "{name}");
+            assert_eq!(version, (1 << 45) | ((T0 as u64 + after) * 1000), "{name}");
         }
     }
 }
