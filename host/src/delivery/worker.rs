@@ -213,8 +213,8 @@ impl Worker {
     }
 
     /// While the stage is paused: tries one event now and then, each time another. Returns those still to be delivered.
-    /// An event that is bad even so goes to the dead letter: one now and then swallows no queue, and a batch of nothing
-    /// but bad events comes to its end.
+    /// An event that kills a fresh instance goes to the dead letter: one now and then swallows no queue, and a batch of
+    /// nothing but such events comes to its end. What a sink refuses waits, since a wrong template refuses everything.
     async fn probe(&mut self, held: Vec<Claimed>) -> Result<Vec<Claimed>, StageError> {
         let stage = self.stage.clone();
         if stage.finite {
@@ -238,14 +238,13 @@ impl Worker {
                     self.exits.written(one, exceptions).await;
                 }
                 Outcome::Failed(Failure::Fatal(reason)) => return Err(stage.fatal(reason)),
-                outcome => {
-                    match outcome.blame() {
-                        Some(reason) => {
-                            let bad = one.into_iter().map(|event| Bad { event, reason: reason.clone() }).collect();
-                            self.exits.bury(bad).await;
-                        }
-                        None => held.extend(one),
-                    }
+                Outcome::Trapped { trap, fresh: true } => {
+                    let bad = |event| Bad { event, reason: trap.reason.clone() };
+                    self.exits.bury(one.into_iter().map(bad).collect()).await;
+                    continue;
+                }
+                _ => {
+                    held.extend(one);
                     continue;
                 }
             }
@@ -258,19 +257,6 @@ impl Worker {
 }
 
 impl Outcome {
-    /// Why the only event of the call is bad, if it is.
-    fn blame(self) -> Option<String> {
-        match self {
-            Outcome::Written(exceptions) => exceptions.into_iter().find_map(|exception| match exception.verdict {
-                Verdict::Reject(reason) => Some(reason),
-                Verdict::Retry(_) => None,
-            }),
-            Outcome::Failed(Failure::Reject(reason)) => Some(reason),
-            Outcome::Trapped { trap, fresh: true } => Some(trap.reason),
-            Outcome::Processed(_) | Outcome::Failed(_) | Outcome::Trapped { fresh: false, .. } => None,
-        }
-    }
-
     /// Whether the stage asked for another try; `None` where the call says nothing of the load on what it writes to.
     fn asks_for_another_try(&self) -> Option<bool> {
         match self {

@@ -117,6 +117,8 @@ impl Account {
         loop {
             let hits = page["hits"]["hits"].as_array_mut().expect("hits");
             if hits.is_empty() {
+                // The server keeps few of them open.
+                self.search("DELETE", "_search/scroll", json!({ "scroll_id": page["_scroll_id"] }));
                 return documents;
             }
             for hit in hits {

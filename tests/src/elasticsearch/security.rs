@@ -48,10 +48,13 @@ fn passwords_tokens_and_certificates() {
     // Of the accounts whose tokens can be made here, one that may write the indices `traces-*` and no templates.
     let token = format!("{{ bearer = {:?} }}", secured.server.service_token("elastic/fleet-server"));
     secured.write("traces-token", &token, &trusted);
-    rayline(&["validate", "traces-token.toml"]).succeeds().says("not checked");
+    rayline(&["setup", "elasticsearch", "traces-token.toml"]).ends().with_code(1).says("403");
+    secured.write("traces-token", RIGHT, &trusted);
+    rayline(&["setup", "elasticsearch", "traces-token.toml"]).succeeds();
+    secured.write("traces-token", &token, &trusted);
+    rayline(&["validate", "traces-token.toml"]).succeeds().says("index templates in place");
     rayline(&["run", "traces-token.toml"]).succeeds();
     assert_eq!(secured.count("traces-token"), secured.count("password"));
-    rayline(&["setup", "elasticsearch", "traces-token.toml"]).ends().with_code(1).says("403");
 
     let wrong = RIGHT.replace("${SEARCH_PASSWORD}", "battery staple");
     secured.write("wrong", &wrong, &trusted);
