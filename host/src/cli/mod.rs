@@ -122,8 +122,8 @@ enum Command {
     },
 }
 
-/// How long the end of the process waits for threads that block.
-const UNENDING: Duration = Duration::from_secs(2);
+/// How long the end of the process waits for threads that block: longer than a queue takes to give back what it holds.
+const UNENDING: Duration = Duration::from_secs(15);
 
 fn long_version() -> &'static str {
     const { concat_version() }
