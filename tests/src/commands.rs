@@ -6,7 +6,7 @@ use std::net::TcpListener;
 
 use serde_json::Value;
 
-use crate::harness::{World, generated, get, guest, lines, malformed, metric, numbered, workspace};
+use crate::harness::{World, generated, get, guest, lines, malformed, metric, numbered};
 
 /// From a queue to a folder.
 fn copying(data_dir: &str, queue: &str, folder: &str, more: &str) -> String {
@@ -343,40 +343,4 @@ fn metrics_have_the_right_numbers() {
     assert_eq!(status, 200, "{health}");
     let (status, _) = get(&address, "/elsewhere").expect("an answer");
     assert_eq!(status, 404);
-}
-
-#[test]
-fn an_execution_is_collected_by_hand_as_often_as_wanted() {
-    const ARN: &str = "arn:aws:states:eu-west-1:111122223333:execution:OrderFulfilment:order-100417";
-    let world = World::new();
-    let accounts = workspace("samples/accounts");
-    world.write(
-        "collect.toml",
-        format!(
-            r#"
-            [sources.executions]
-            plugin = "xray-source"
-            grants.xray = "file:{}"
-            grants.events = "file:not-this.queue"
-            options = {{ retry_secs = [1], sweep = {{}} }}
-            [sinks.out]
-            plugin = "print-sink"
-            inputs = ["executions"]
-            grants.output = "stdout"
-            "#,
-            accounts.display()
-        ),
-    );
-    world.share_cache("rayline-data");
-    for _ in 0..2 {
-        let collected = world.rayline(&["collect", "--pipeline", "collect.toml", "--execution", ARN]).succeeds();
-        let messages: Vec<Value> =
-            collected.stdout.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-        let last = messages.last().expect("a message");
-        assert_eq!(last["verdict"], "settled");
-        assert_eq!(last["executions"][0]["executionArn"], ARN);
-        assert_eq!(last["trace"]["Id"], "1-6ac35c4a-6abf07c02ec0e5f739963aff");
-    }
-    assert!(!world.path("not-this.queue").exists(), "a host that runs keeps its queue");
-    world.rayline(&["collect", "--pipeline", "collect.toml"]).ends().with_code(2).says("--execution");
 }

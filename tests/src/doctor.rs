@@ -259,16 +259,8 @@ fn what_may_not_be_asked_is_a_warning() {
             "#
         ),
     );
-    let variables = [
-        ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
-        ("AWS_SECRET_ACCESS_KEY", "secret"),
-        ("AWS_EC2_METADATA_DISABLED", "true"),
-        ("AWS_CONFIG_FILE", "/dev/null"),
-        ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
-        ("AWS_ENDPOINT_URL", &moto().url),
-    ];
-    let doctor = world.rayline(&["doctor", "collect.toml"]);
-    let ended = variables.iter().fold(doctor, |doctor, (name, value)| doctor.env(name, value)).succeeds();
+    let doctor = world.rayline(&["doctor", "collect.toml"]).with_credentials();
+    let ended = doctor.env("AWS_ENDPOINT_URL", &moto().url).succeeds();
     let subject = format!("sources.executions.grants.xray: {OWN} {ELSEWHERE}: ");
     assert_found(&ended, "ok", "credentials at hand: of the account 123456789012", "grants.xray");
     assert_found(&ended, "ok", "clock: ", "");

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::data_dir::DataDirError;
+use crate::grant::queue::LEAVE;
 
 pub mod collect;
 pub mod dead_letter;
@@ -123,7 +124,7 @@ enum Command {
 }
 
 /// How long the end of the process waits for threads that block: longer than a queue takes to give back what it holds.
-const UNENDING: Duration = Duration::from_secs(15);
+const UNENDING: Duration = LEAVE.saturating_add(Duration::from_secs(5));
 
 fn long_version() -> &'static str {
     const { concat_version() }

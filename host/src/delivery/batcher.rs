@@ -1,7 +1,8 @@
 //! Merges events into the batches that a stage is called with: by bytes, events, time, and `group_by` labels.
 //!
 //! A batch is closed when it is full, when its oldest event has waited for the batch's timeout, when the budget presses
-//! it, when too many others are open, and when nothing more can come. While all instances are busy, batches that are due or pressed stay open and grow.
+//! it, when too many others are open, and when nothing more can come. While all instances are busy, batches that are due
+//! or pressed stay open and grow.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -27,6 +28,8 @@ pub struct Batcher {
     /// The oldest first, by the numbers in `by_key`.
     open: BTreeMap<u64, Group>,
     by_key: HashMap<Key, u64>,
+    /// The open batch that took the last event, and its label set: most events share theirs with the one before.
+    recent: Option<(Labels, u64)>,
     next: u64,
     ready: VecDeque<Vec<Claimed>>,
 }
@@ -46,7 +49,15 @@ struct Group {
 impl Batcher {
     /// A batcher for a stage with this `batch` table.
     pub fn new(config: Batch, budget: Arc<Budget>) -> Self {
-        Batcher { config, budget, open: BTreeMap::new(), by_key: HashMap::new(), next: 0, ready: VecDeque::new() }
+        Batcher {
+            config,
+            budget,
+            open: BTreeMap::new(),
+            by_key: HashMap::new(),
+            recent: None,
+            next: 0,
+            ready: VecDeque::new(),
+        }
     }
 
     /// Moves events from `input` to batches in `output` until the input is closed and all is handed over, or nobody
@@ -80,13 +91,17 @@ impl Batcher {
 
     fn add(&mut self, claimed: Claimed) {
         let bytes = claimed.event.bytes();
-        let key = self.key(&claimed.event.labels);
-        let mut number = self.by_key.get(&key).copied();
+        let labels = claimed.event.labels.clone();
+        let mut number = match &self.recent {
+            Some((recent, number)) if Arc::ptr_eq(recent, &labels) => Some(*number),
+            _ => self.by_key.get(&self.key(&labels)).copied(),
+        };
         let has_room = |group: &Group| group.bytes + bytes <= self.config.max_bytes;
         if let Some(at) = number.take_if(|at| !self.open.get(at).is_some_and(has_room)) {
             self.close(at);
         }
-        let number = number.unwrap_or_else(|| self.open(key));
+        let number = number.unwrap_or_else(|| self.open(self.key(&labels)));
+        self.recent = Some((labels, number));
         let Some(group) = self.open.get_mut(&number) else { return };
         group.open.add(&claimed);
         group.events.push(claimed);
@@ -129,6 +144,7 @@ impl Batcher {
     fn close(&mut self, number: u64) {
         if let Some(group) = self.open.remove(&number) {
             self.by_key.remove(&group.key);
+            self.recent.take_if(|(_, recent)| *recent == number);
             self.ready.push_back(group.events);
         }
     }

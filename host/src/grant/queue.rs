@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 pub use self::bound::{Queue, QueueError};
-pub(crate) use self::sqs::Sqs;
+pub(crate) use self::sqs::{LEAVE, Sqs};
 use super::{State, not_granted};
 use crate::stage::bindings::capability::{Error, Temporary};
 use crate::stage::bindings::queue;

@@ -40,17 +40,8 @@ impl Bucket {
 
 /// With credentials and a region, and S3 and STS at this address.
 fn on_s3(invocation: Invocation, endpoint: &str) -> Invocation {
-    let variables = [
-        ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
-        ("AWS_SECRET_ACCESS_KEY", "secret"),
-        ("AWS_REGION", "eu-west-1"),
-        ("AWS_EC2_METADATA_DISABLED", "true"),
-        ("AWS_CONFIG_FILE", "/dev/null"),
-        ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
-        ("AWS_ENDPOINT_URL_STS", &moto().url),
-        ("AWS_ENDPOINT_URL_S3", endpoint),
-    ];
-    variables.iter().fold(invocation, |invocation, (name, value)| invocation.env(name, value))
+    let invocation = invocation.with_credentials().env("AWS_REGION", "eu-west-1");
+    invocation.env("AWS_ENDPOINT_URL_STS", &moto().url).env("AWS_ENDPOINT_URL_S3", endpoint)
 }
 
 fn rayline(world: &World, args: &[&str]) -> Invocation {

@@ -57,12 +57,7 @@ impl Account {
     pub fn rayline(&self, args: &[&str]) -> Invocation {
         let data_dir = self.world.path("data");
         let variables = [
-            ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
-            ("AWS_SECRET_ACCESS_KEY", "secret"),
             ("AWS_REGION", REGION),
-            ("AWS_EC2_METADATA_DISABLED", "true"),
-            ("AWS_CONFIG_FILE", "/dev/null"),
-            ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
             ("AWS_ENDPOINT_URL_S3", &moto().url),
             ("AWS_ENDPOINT_URL_STS", &moto().url),
             ("RAYLINE_QUEUE", &self.queue),
@@ -71,7 +66,8 @@ impl Account {
             ("RAYLINE_DATA_DIR", data_dir.to_str().expect("UTF-8")),
             ("RAYLINE_API_ADDRESS", "127.0.0.1:0"),
         ];
-        variables.iter().fold(self.world.rayline(args), |invocation, (name, value)| invocation.env(name, value))
+        let invocation = self.world.rayline(args).with_credentials();
+        variables.iter().fold(invocation, |invocation, (name, value)| invocation.env(name, value))
     }
 
     /// `rayline run central.toml`

@@ -123,17 +123,12 @@ pub const XRAY_SOURCE: &str = r#"plugin = "xray-source"
 /// The environment of a host that reaches AWS: the endpoint of X-Ray and Step Functions, and this STS.
 pub fn with_aws(invocation: Invocation, fake: &Fake, sts: &str) -> Invocation {
     let variables = [
-        ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
-        ("AWS_SECRET_ACCESS_KEY", "secret"),
         ("AWS_REGION", REGION),
-        ("AWS_EC2_METADATA_DISABLED", "true"),
-        ("AWS_CONFIG_FILE", "/dev/null"),
-        ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
         ("AWS_ENDPOINT_URL_XRAY", &fake.url),
         ("AWS_ENDPOINT_URL_SFN", &fake.url),
         ("AWS_ENDPOINT_URL_STS", sts),
     ];
-    variables.iter().fold(invocation, |invocation, (name, value)| invocation.env(name, value))
+    variables.iter().fold(invocation.with_credentials(), |invocation, (name, value)| invocation.env(name, value))
 }
 
 /// Ends it in good order.

@@ -101,7 +101,6 @@ impl Member {
 
 /// Slow, since moto's queues are.
 #[test]
-#[ignore = "over five minutes with moto's queues: run it by its name, with --ignored"]
 fn every_execution_of_an_organisation_has_exactly_one_right_document_and_a_replay_changes_nothing() {
     let fake = Fake::start(Manners::default(), Some(&moto().url));
     let account = Account::on(&moto().sqs, search(Engine::OpenSearch2), &unique("organisation"), "30");

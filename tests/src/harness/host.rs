@@ -40,6 +40,18 @@ impl Invocation {
         self
     }
 
+    /// With credentials of AWS that reach nothing by themselves, and no others.
+    pub fn with_credentials(self) -> Invocation {
+        let variables = [
+            ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
+            ("AWS_SECRET_ACCESS_KEY", "secret"),
+            ("AWS_EC2_METADATA_DISABLED", "true"),
+            ("AWS_CONFIG_FILE", "/dev/null"),
+            ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
+        ];
+        variables.iter().fold(self, |invocation, (name, value)| invocation.env(name, value))
+    }
+
     /// Starts it with a standard output that nobody reads.
     pub fn start_unread(mut self) -> Host {
         self.unread = true;

@@ -36,18 +36,9 @@ impl Host {
 }
 
 fn with_aws(world: &World, args: &[&str]) -> Ended {
-    let variables = [
-        ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
-        ("AWS_SECRET_ACCESS_KEY", "secret"),
-        ("AWS_REGION", REGION),
-        ("AWS_EC2_METADATA_DISABLED", "true"),
-        ("AWS_CONFIG_FILE", "/dev/null"),
-        ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
-        ("AWS_ENDPOINT_URL_SQS", &moto().url),
-        ("AWS_ENDPOINT_URL_S3", &moto().url),
-        ("AWS_ENDPOINT_URL_STS", &moto().url),
-    ];
-    variables.iter().fold(world.rayline(args), |host, (name, value)| host.env(name, value)).ends()
+    let services = ["SQS", "S3", "STS"].map(|service| format!("AWS_ENDPOINT_URL_{service}"));
+    let invocation = world.rayline(args).with_credentials().env("AWS_REGION", REGION);
+    services.iter().fold(invocation, |invocation, name| invocation.env(name, &moto().url)).ends()
 }
 
 /// A server that answers everything so.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::embedded::Embedded;
 use super::sqs::Sqs;
 use super::{Backlog, ItemError, Messages, Outgoing};
+use crate::delivery::backoff::backoff;
 use crate::pipeline::QueueGrant;
 
 /// Waits between attempts to open a queue.
@@ -71,13 +72,12 @@ impl Queue {
     ///
     /// What waiting does not help against.
     pub async fn open_patiently(grant: &QueueGrant) -> Result<Queue, QueueError> {
-        let mut wait = FIRST_WAIT;
+        let mut waits = backoff(FIRST_WAIT, LONGEST_WAIT);
         loop {
             match (Queue::open(grant).await, grant) {
                 (Err(error @ QueueError::Failed { .. }), QueueGrant::Sqs(_)) => {
                     tracing::warn!("{error}; trying again");
-                    tokio::time::sleep(wait.mul_f64(rand::random_range(0.5..1.0))).await;
-                    wait = (wait * 2).min(LONGEST_WAIT);
+                    tokio::time::sleep(waits.next().unwrap_or(LONGEST_WAIT)).await;
                 }
                 (opened, _) => return opened,
             }

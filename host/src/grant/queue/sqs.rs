@@ -94,7 +94,7 @@ const RECENT: Duration = Duration::from_secs(15);
 const AT_ONCE: usize = 8;
 
 /// How long the host's end waits for polls under way, and until what is held is given back.
-const LEAVE: Duration = Duration::from_secs(15);
+pub(crate) const LEAVE: Duration = Duration::from_secs(15);
 
 /// What every queue of SQS takes, where one does not say.
 const MAX_BYTES: usize = 262_144;

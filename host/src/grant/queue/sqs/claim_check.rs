@@ -5,9 +5,9 @@
 
 use serde::Deserialize;
 use serde_json::json;
-use sha2::{Digest, Sha256};
 
 use super::failure::Failure;
+use crate::event::digest;
 use crate::grant::objects::{Store, StoreError};
 use crate::grant::queue::QueueError;
 use crate::pipeline::{ObjectsGrant, S3Grant, SqsGrant};
@@ -98,7 +98,7 @@ impl ClaimCheck {
                 "the message has {bytes} bytes, and readers follow no pointer to more than {MAX_BYTES}"
             )));
         }
-        let key: String = Sha256::digest(&payload).iter().map(|byte| format!("{byte:02x}")).collect();
+        let key = digest(&payload);
         let pointer = json!([POINTER, { "s3BucketName": self.bucket, "s3Key": format!("{}{key}", self.prefix) }]);
         match self.store.put(&key, payload).await {
             Ok(()) => Ok(pointer.to_string()),

@@ -92,7 +92,11 @@ impl Prefetch {
             let Some(next) = self.ready.pop_front() else { break };
             self.ready_bytes -= next.body.len();
             messages.attrs.push_str(&next.attrs);
-            messages.bodies.extend_from_slice(&next.body);
+            // The first one is taken over: a fetched one may be large.
+            match messages.bodies.is_empty() {
+                true => messages.bodies = next.body,
+                false => messages.bodies.extend_from_slice(&next.body),
+            }
             messages.entries.push(Message {
                 handle: next.handle,
                 attr_end: u32::try_from(messages.attrs.len()).unwrap_or(u32::MAX),

@@ -8,11 +8,11 @@ use base64::engine::general_purpose::STANDARD;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use futures::{StreamExt, stream};
-use sha2::{Digest, Sha256};
 
 use super::claim_check::{ClaimCheck, SIZE_ATTRIBUTE};
 use super::client::{BATCH, Client};
 use super::failure::{Failure, FailureKind};
+use crate::event::digest;
 use crate::grant::queue::outgoing::{self, Sending};
 use crate::grant::queue::{ItemError, Outgoing, QueueError};
 
@@ -144,7 +144,7 @@ impl Sender {
             entry = entry.set_delay_seconds(i32::try_from(sending.delay_secs).ok());
         }
         if let Kind::Fifo { by_content } = self.kind {
-            let deduplication_id = sending.deduplication_id.or_else(|| (!by_content).then(|| hash(body)));
+            let deduplication_id = sending.deduplication_id.or_else(|| (!by_content).then(|| digest(body)));
             entry = entry
                 .message_group_id(sending.group_id.unwrap_or_else(|| GROUP.to_owned()))
                 .set_message_deduplication_id(deduplication_id);
@@ -231,10 +231,6 @@ fn text(value: &MessageAttributeValue) -> &str {
     value.string_value().unwrap_or_default()
 }
 
-fn hash(body: &[u8]) -> String {
-    Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -298,7 +294,7 @@ mod tests {
         let fifo = sent(&sender(1000, Kind::Fifo { by_content: true }), "", b"{}").await.unwrap();
         assert_eq!(told(&fifo), (some(GROUP), None, None));
         let fifo = sent(&sender(1000, Kind::Fifo { by_content: false }), "", b"{}").await.unwrap();
-        assert_eq!(told(&fifo), (some(GROUP), Some(hash(b"{}")), None));
+        assert_eq!(told(&fifo), (some(GROUP), Some(digest(b"{}")), None));
     }
 
     #[test]
