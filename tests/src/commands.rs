@@ -134,8 +134,7 @@ fn two_pipelines_in_one_host() {
     }
     let (_, health) = get(&address, "/health").expect("health");
     assert!(health.contains("\"name\":\"one\"") && health.contains("\"name\":\"two\""), "{health}");
-    host.signal("TERM");
-    host.ends().with_code(0);
+    host.stops();
 }
 
 #[test]
@@ -192,8 +191,7 @@ fn a_hangup_reads_the_files_again() {
     world.send("in.queue", &numbered(20));
     host.until("the second folder", |_| (written(&world, "second").len() == 20).then_some(()));
     assert_eq!(written(&world, "first").len(), 10);
-    host.signal("TERM");
-    host.ends().with_code(0);
+    host.stops();
 }
 
 #[test]
@@ -270,8 +268,7 @@ fn logs_are_json_or_text() {
         let line: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("not JSON: {line}"));
         assert!(line["level"].is_string() && line["timestamp"].is_string() && line["message"].is_string(), "{line}");
     }
-    host.signal("TERM");
-    host.ends().with_code(0);
+    host.stops();
     let mut host = world.rayline(&["run", "pipeline.toml", "--log-format", "text"]).start();
     host.until_it_says("running");
     assert!(!host.stderr().contains('{'), "{}", host.stderr());

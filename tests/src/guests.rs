@@ -220,8 +220,7 @@ fn what_waits_for_another_try_does_not_keep_the_host_from_stopping() {
         let address = host.address();
         host.until_it_says(waits);
         host.until("a problem", |_| (get(&address, "/health")?.0 == 503).then_some(()));
-        host.signal("TERM");
-        host.ends().with_code(0);
+        host.stops();
     }
 }
 

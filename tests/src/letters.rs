@@ -81,8 +81,7 @@ fn messages_are_listed_shown_and_replayed_while_the_host_runs() {
     world.write("pipeline.toml", pipeline(HARMLESS, ""));
     world.rayline(&["dead-letter", "replay", "pipeline.toml"]).succeeds().says("0 kept");
     assert_eq!(world.rayline(&["dead-letter", "list", "pipeline.toml"]).succeeds().stdout, "");
-    host.signal("TERM");
-    host.ends().with_code(0);
+    host.stops();
     assert_eq!(written(&world), each_once(0..200));
     assert_eq!(sent(&world), (0..200).collect::<Vec<_>>());
 }
@@ -105,8 +104,7 @@ fn events_are_given_to_one_stage_alone() {
     assert_eq!(world.letters().len(), 10, "letters of another stage stay");
     replay("faulty").succeeds().says("0 kept");
     assert_eq!(world.letters().len(), 0);
-    host.signal("TERM");
-    host.ends().with_code(0);
+    host.stops();
     assert_eq!(sent(&world), (0..100).collect::<Vec<_>>());
     assert_eq!(written(&world), each_once(0..100), "the other sink got nothing twice");
 }
@@ -199,6 +197,5 @@ fn a_dead_letter_that_cannot_be_written_is_seen() {
     std::fs::remove_file(world.path(&format!("data/dead-letter/pipeline/{year}"))).expect("a file");
     host.until("the letter", |_| (get(&address, "/health")?.0 == 200 && world.letters().len() == 1).then_some(()));
     assert_eq!(failing(), Some(0.0));
-    host.signal("TERM");
-    host.ends().with_code(0);
+    host.stops();
 }

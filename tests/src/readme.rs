@@ -5,7 +5,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::central::account::{Account, end};
+use crate::central::account::Account;
 use crate::e2e::{flattened, reasons};
 use crate::harness::{World, binary, lines, workspace};
 use crate::kibana::recorder::{Answer, Recorder, Seen, opensearch, says};
@@ -113,7 +113,7 @@ fn log_account(commands: &[&str]) {
             ["rayline", args @ ..] if args.contains(&"run") => {
                 let mut host = account.rayline(args).start();
                 host.until_it_says("running");
-                end(host);
+                host.stops();
             }
             ["rayline", command @ ("validate" | "doctor"), file] => {
                 let found = account.rayline(&[command, file]).succeeds();

@@ -115,7 +115,7 @@ impl<'t> Writing<'_, 't> {
             tools.id.push(':');
             tools.id.push_str(&node.id_or_hash);
             ids::finish(&mut tools.id, node.number);
-            let version = u64::from(node.end.is_some()) << 43 | self.time(root.trace);
+            let version = u64::from(node.end.is_some()) << 43 | self.trace_version(root.trace);
             self.finish(node.kind.as_str(), time::index_time(node.timestamp, root.epoch), version, tools, out);
         }
         facts
@@ -171,11 +171,8 @@ impl<'t> Writing<'_, 't> {
             body.close();
             self.execution_id(parts, index, &mut tools.id);
             ids::finish(&mut tools.id, execution.number);
-            let time = match own_root {
-                Some(root) => self.time(root.trace),
-                None => self.untraced_time(&subject),
-            };
-            self.finish("execution", timestamp, subject.precedence() | time, tools, out);
+            let version = subject.precedence() | self.execution_version(own_root, &subject);
+            self.finish("execution", timestamp, version, tools, out);
         }
         unusable
     }
@@ -199,7 +196,7 @@ impl<'t> Writing<'_, 't> {
             }
             tools.id.push_str(self.trace_part(trace_id));
             ids::finish(&mut tools.id, 0);
-            self.finish("trace", time::index_time(timestamp, epoch), self.time(index), tools, out);
+            self.finish("trace", time::index_time(timestamp, epoch), self.trace_version(index), tools, out);
         }
     }
 
@@ -228,13 +225,19 @@ impl<'t> Writing<'_, 't> {
         trace_id.or(self.input.sha256.get(..32)).unwrap_or(self.input.sha256)
     }
 
-    fn time(&self, trace: usize) -> u64 {
-        self.times.of_traces.get(trace).copied().unwrap_or(0)
+    fn time(&self, trace: usize) -> Option<Micros> {
+        self.times.of_traces.get(trace).copied().flatten()
     }
 
-    /// The `t` of an execution without a segment: that of its unit, else its own.
-    fn untraced_time(&self, subject: &Subject<'_, 't>) -> u64 {
-        self.times.of_unit.or(subject.stop).or(subject.start).map_or(0, version::milliseconds)
+    /// The `t` of a trace and its nodes.
+    fn trace_version(&self, trace: usize) -> u64 {
+        self.time(trace).map_or(0, version::milliseconds)
+    }
+
+    /// The `t` of an execution: that of its trace, without one that of the unit, else its own.
+    fn execution_version(&self, own: Option<&Root<'t>>, subject: &Subject<'_, 't>) -> u64 {
+        let time = own.map_or(self.times.of_unit, |root| self.time(root.trace));
+        time.or(subject.stop).or(subject.start).map_or(0, version::milliseconds)
     }
 
     fn execution_id(&self, parts: &Parts<'t>, index: usize, id: &mut String) {

@@ -10,7 +10,7 @@ const LATEST: u64 = (1 << 43) - 1;
 /// The `t` of the versions of one unit: `collected_at`, else the latest end, else the latest start.
 pub struct Times {
     /// Of each trace.
-    pub of_traces: Vec<u64>,
+    pub of_traces: Vec<Option<Micros>>,
     /// Of all traces together, for what is found in none of them.
     pub of_unit: Option<Micros>,
 }
@@ -18,7 +18,7 @@ pub struct Times {
 impl Times {
     pub fn find(unit: &Unit<'_>, tree: &Tree<'_>) -> Times {
         if let Some(collected_at) = unit.collected_at {
-            let of_traces = vec![milliseconds(collected_at); unit.traces.len()];
+            let of_traces = vec![Some(collected_at); unit.traces.len()];
             return Times { of_traces, of_unit: Some(collected_at) };
         }
         let mut latest = vec![(None, None); unit.traces.len()];
@@ -30,7 +30,7 @@ impl Times {
         }
         let end = latest.iter().filter_map(|(end, _)| *end).max();
         let start = latest.iter().filter_map(|(_, start)| *start).max();
-        let of_traces = latest.into_iter().map(|(end, start)| end.or(start).map_or(0, milliseconds)).collect();
+        let of_traces = latest.into_iter().map(|(end, start)| end.or(start)).collect();
         Times { of_traces, of_unit: end.or(start) }
     }
 }

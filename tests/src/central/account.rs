@@ -113,8 +113,10 @@ impl Account {
         loop {
             let hits = page["hits"]["hits"].as_array_mut().expect("hits");
             if hits.is_empty() {
-                // The server keeps few of them open.
-                self.search("DELETE", "_search/scroll", json!({ "scroll_id": page["_scroll_id"] }));
+                // The server keeps few of them open, and has none of a search without an index.
+                if page["_shards"]["total"] != 0 {
+                    self.search("DELETE", "_search/scroll", json!({ "scroll_id": page["_scroll_id"] }));
+                }
                 return documents;
             }
             for hit in hits {
@@ -212,12 +214,6 @@ pub fn until_indexed(host: &mut Host, messages: usize) {
         let Progress { received, flattened, documents, indexed } = progress(&address)?;
         (received >= messages as f64 && flattened >= received && indexed == documents).then_some(())
     });
-}
-
-/// Ends a host in good order: what it holds goes where it belongs.
-pub fn end(host: Host) {
-    host.signal("TERM");
-    host.ends().with_code(0);
 }
 
 /// All of these messages are archived, and only they; the index has their documents as the specification says, none

@@ -3,7 +3,7 @@
 use std::thread::sleep;
 use std::time::Duration;
 
-use super::account::{Account, assert_complete, end, progress, until_indexed};
+use super::account::{Account, assert_complete, progress, until_indexed};
 use crate::harness::{generated, malformed};
 use crate::servers::{Engine, Settings, search_with};
 
@@ -41,6 +41,6 @@ fn a_cluster_that_is_away_is_waited_for() {
     assert_documents_wait();
     search.start_again();
     until_indexed(&mut host, messages.len());
-    end(host);
+    host.stops();
     assert_complete(&account, &messages);
 }

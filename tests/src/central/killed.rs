@@ -2,7 +2,7 @@
 
 use std::os::unix::process::ExitStatusExt;
 
-use super::account::{Account, assert_complete, end, until_indexed};
+use super::account::{Account, assert_complete, until_indexed};
 use crate::harness::{generated, malformed};
 use crate::servers::{Engine, search, unique};
 
@@ -35,7 +35,7 @@ fn check(point: &str, when: When, is_archived: bool, is_indexed: bool) {
 
     let mut host = account.central().start();
     until_indexed(&mut host, messages.len());
-    end(host);
+    host.stops();
     assert_complete(&account, &messages);
 }
 

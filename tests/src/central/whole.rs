@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::account::{Account, assert_complete, end, until_indexed};
+use super::account::{Account, assert_complete, until_indexed};
 use crate::e2e::{assert_same, reasons};
 use crate::harness::{generated, malformed, packed, sha256, workspace};
 use crate::servers::{Engine, search, unique};
@@ -37,7 +37,7 @@ fn two_thousand_messages_reach_archive_and_index_and_a_replay_changes_nothing() 
     let mut host = account.central().start();
     until_indexed(&mut host, payloads.len());
     assert!(account.queued().1 > 0, "no message is settled before the archive has it");
-    end(host);
+    host.stops();
     let mut archived: Vec<Vec<u8>> = account.archived().into_iter().map(|message| message.raw).collect();
     archived.sort();
     assert!(archived == payloads, "the archive holds {} messages, not every one byte for byte", archived.len());
@@ -52,7 +52,7 @@ fn two_thousand_messages_reach_archive_and_index_and_a_replay_changes_nothing() 
     let mut host = account.central().start();
     account.rayline(&["replay", "pipelines/replay.toml"]).succeeds().says("read 2000 messages");
     until_indexed(&mut host, 2000);
-    end(host);
+    host.stops();
     assert_same(&account.documents(), &documents);
     assert_eq!(assert_complete(&account, &payloads).len(), documents.len());
 

@@ -131,12 +131,6 @@ pub fn with_aws(invocation: Invocation, fake: &Fake, sts: &str) -> Invocation {
     variables.iter().fold(invocation.with_credentials(), |invocation, (name, value)| invocation.env(name, value))
 }
 
-/// Ends it in good order.
-pub fn end(host: Host) {
-    host.signal("TERM");
-    host.ends().with_code(0);
-}
-
 /// Waits until the documents say of each execution what happened, and shows what is wrong where that never comes.
 pub fn until_all_is_known(host: &mut Host, organisation: &Organisation, documents: impl Fn() -> Documents) {
     let patience = std::time::Instant::now();

@@ -5,7 +5,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use super::collector::{OPTIONS, OWN, Site, XRAY_SOURCE, end, messages};
+use super::collector::{OPTIONS, OWN, Site, XRAY_SOURCE, messages};
 use super::fake::{Arrival, Manners, Trace};
 use crate::harness::workspace;
 
@@ -45,7 +45,7 @@ fn recorded_traces_are_archived_as_x_ray_has_them() {
         }
         Some(())
     });
-    end(host);
+    host.stops();
     for message in messages(&site.archived()) {
         assert_eq!((&message["account_id"], &message["region"]), (&json!(OWN), &json!(site.place.region)));
     }

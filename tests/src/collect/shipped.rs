@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::collector::{OWN, end, with_aws};
+use super::collector::{OWN, with_aws};
 use super::fake::{Fake, Manners, Place};
 use super::organisation::{Organisation, Story};
 use crate::central::account::Account;
@@ -70,8 +70,8 @@ fn collect_hands_over_to_the_log_account() {
     let mut central = way.account.central().start();
     let collector = way.rayline(&["run", "pipelines/collect.toml"]).start();
     way.until_indexed(&mut central);
-    end(collector);
-    end(central);
+    collector.stops();
+    central.stops();
     assert!(way.account.letters().is_empty());
 }
 
@@ -82,7 +82,7 @@ fn direct_does_it_all() {
     way.rayline(&["validate", "pipelines/direct.toml"]).succeeds();
     let mut host = way.rayline(&["run", "pipelines/direct.toml"]).start();
     way.until_indexed(&mut host);
-    end(host);
+    host.stops();
     let archived = way.account.archived();
     assert!(archived.len() >= way.organisation.trace_ids().count(), "{} messages are archived", archived.len());
     assert!(way.account.letters().is_empty());

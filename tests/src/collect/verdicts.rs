@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::collector::{OPTIONS, Site, XRAY_SOURCE, end, messages};
+use super::collector::{OPTIONS, Site, XRAY_SOURCE, messages};
 use super::fake::{Machine, Manners, Place};
 use super::organisation::{Organisation, Story};
 
@@ -42,12 +42,13 @@ fn however_rude_the_services_are_every_execution_has_a_verdict() {
         ..Manners::default()
     };
     let site = Site::new(rude);
-    let organisation = with_every_event(Organisation::of(&site.place, &STORIES.repeat(3)));
+    // Throttled at random, a budget goes down to two calls a second: more executions would take minutes.
+    let organisation = with_every_event(Organisation::of(&site.place, &STORIES.repeat(2)));
     organisation.put(&site.fake);
     let mut host = site.start("one", XRAY_SOURCE, OPTIONS);
     site.send(&organisation.events);
     site.until_all_is_known(&mut host, &organisation);
-    end(host);
+    host.stops();
     let calls = site.fake.calls();
     let sum = |count: fn(&super::fake::Calls) -> u64| calls.values().map(count).sum::<u64>();
     assert!(sum(|it| it.throttled) > 20 && sum(|it| it.failed) > 5, "{calls:#?}");
@@ -84,7 +85,7 @@ fn however_slow_the_services_are_every_execution_has_a_verdict() {
         site.send(&organisation.events);
         site.until_all_is_known(&mut host, &organisation);
         host.until("a list of executions", |_| (site.fake.asked("ListExecutions") > 0).then_some(()));
-        end(host);
+        host.stops();
     }
 }
 
@@ -97,14 +98,14 @@ fn sweeps_find_what_no_event_tells() {
     let sweep = "sweep = { every_secs = 3, overlap_secs = 900, start = \"2d\", express = true }";
     let mut host = site.start("one", XRAY_SOURCE, &format!("{OPTIONS}\n{sweep}"));
     site.until_all_is_known(&mut host, &organisation);
-    end(host);
+    host.stops();
     // The watermark is all that a sweep keeps: a host without it finds the same, and changes nothing.
     let before = site.documents();
     let mut host = site.start("two", XRAY_SOURCE, &format!("{OPTIONS}\n{sweep}"));
     let listed = site.fake.asked("ListStateMachines");
     host.until("two sweeps", |_| (site.fake.asked("ListStateMachines") >= listed + 4).then_some(()));
     site.until_all_is_known(&mut host, &organisation);
-    end(host);
+    host.stops();
     assert!(site.documents().keys().eq(before.keys()), "documents that were not there before");
 }
 
@@ -128,7 +129,7 @@ fn killed_collectors_lose_nothing_and_one_with_an_empty_folder_takes_over() {
     host.kill();
     let mut host = site.start("last", XRAY_SOURCE, OPTIONS);
     site.until_all_is_known(&mut host, &organisation);
-    end(host);
+    host.stops();
 }
 
 #[test]
@@ -140,8 +141,8 @@ fn two_collectors_share_an_event_queue() {
     let other = site.start("two", XRAY_SOURCE, OPTIONS);
     site.send(&organisation.events);
     site.until_all_is_known(&mut host, &organisation);
-    end(host);
-    end(other);
+    host.stops();
+    other.stops();
 }
 
 #[test]
@@ -158,7 +159,7 @@ fn traces_of_an_account_with_transaction_search_are_retrieved() {
         it.verdict = "settled";
     }
     site.until_all_is_known(&mut host, &expected);
-    end(host);
+    host.stops();
     let calls = site.fake.calls();
     let ids_of = |api: &str| {
         let of = calls.iter().filter(|((_, _, name), _)| name == api);
@@ -178,7 +179,7 @@ fn a_parent_with_a_hundred_children_in_one_trace_is_one_message() {
     site.send_bodies(&bodies);
     let mut host = site.start("one", XRAY_SOURCE, &format!("{OPTIONS}\nhand_over = \"final\""));
     site.until_all_is_known(&mut host, &organisation);
-    end(host);
+    host.stops();
     let messages = messages(&site.archived());
     assert_eq!(messages.len(), 1, "messages");
     let arns: BTreeSet<&str> = messages[0]["executions"]
@@ -199,7 +200,7 @@ fn an_execution_goes_out_early_and_again_or_only_once() {
         let mut host = site.start("one", XRAY_SOURCE, &format!("{OPTIONS}\nhand_over = \"{hand_over}\""));
         site.send(&organisation.events);
         site.until_all_is_known(&mut host, &organisation);
-        end(host);
+        host.stops();
         let mut verdicts: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for message in messages(&site.archived()) {
             let arn = message["executions"][0]["executionArn"].as_str().expect("an ARN").to_owned();
@@ -242,5 +243,5 @@ fn an_account_that_lets_nobody_in_does_not_stop_the_others() {
     site.fake.guards(&second.account, "rayline");
     organisation.expected.extend(shut.expected.clone());
     site.until_all_is_known(&mut host, &organisation);
-    end(host);
+    host.stops();
 }

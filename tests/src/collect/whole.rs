@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::collector::{OPTIONS, end, until_all_is_known, with_aws, wrong};
+use super::collector::{OPTIONS, until_all_is_known, with_aws, wrong};
 use super::fake::{Fake, Manners, Place};
 use super::organisation::Organisation;
 use crate::central::account::Account;
@@ -124,9 +124,9 @@ fn every_execution_of_an_organisation_has_exactly_one_right_document_and_a_repla
     }
     until_all_is_known(&mut central, &organisation, || account.documents());
 
-    collectors.into_iter().for_each(end);
+    collectors.into_iter().for_each(|host| drop(host.stops()));
     until_drained(&mut central, &account);
-    end(central);
+    central.stops();
     let documents = account.documents();
     assert_eq!(wrong(&organisation, &documents), [] as [String; 0]);
     let (specified, rejected) = expected(&account.archived());
@@ -140,7 +140,7 @@ fn every_execution_of_an_organisation_has_exactly_one_right_document_and_a_repla
     let mut central = account.central().start();
     account.rayline(&["replay", "pipelines/replay.toml"]).succeeds();
     until_drained(&mut central, &account);
-    end(central);
+    central.stops();
     assert_same(&account.documents(), &documents);
 }
 

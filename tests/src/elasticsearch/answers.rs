@@ -83,8 +83,7 @@ fn writes_in_flight_follow_what_the_server_can_take() {
         let left = |state| metric(&page, &["queue_messages{", state]);
         (left("state=\"visible\"")? + left("state=\"invisible\"")? == 0.0).then_some(())
     });
-    host.signal("TERM");
-    host.ends().with_code(0);
+    host.stops();
     let documents: Vec<_> = fake.documents().into_keys().collect();
     let expected: Vec<_> = world.documents("documents").into_keys().filter(|id| !bad(id)).collect();
     assert_eq!(documents, expected);

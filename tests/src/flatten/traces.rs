@@ -71,6 +71,18 @@ fn an_execution_that_is_in_no_trace_has_the_time_of_those_beside_it() {
 }
 
 #[test]
+fn an_execution_whose_trace_has_no_time_has_its_own() {
+    let mut execution = describe("RUNNING", 0);
+    execution["stopDate"] = json!(T0 + 1.0);
+    let own = json!({"id": "own", "origin": "AWS::StepFunctions::StateMachine", "aws": {"resource_arn": ARN}});
+    let trace = json!({"Id": TRACE, "Segments": [{"Id": "own", "Document": own.to_string()}]});
+    for (name, outcome) in flatten(json!({"account": "1", "trace": trace, "execution": execution})) {
+        let version = of_kind(&outcome, "execution").next().expect("an execution").version;
+        assert_eq!(version, (1 << 45) | (1 << 43) | ((T0 as u64 + 1) * 1000), "{name}");
+    }
+}
+
+#[test]
 fn an_account_alone_is_no_message() {
     let execution = describe("FAILED", 0);
     for (payload, executions, rejections) in [

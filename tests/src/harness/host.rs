@@ -149,6 +149,12 @@ impl Host {
         self.ends()
     }
 
+    /// Ends it in good order: what it holds goes where it belongs.
+    pub fn stops(self) -> Ended {
+        self.signal("TERM");
+        self.ends().with_code(0)
+    }
+
     pub fn signal(&self, name: &str) {
         let status = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().expect("kill");
         assert!(status.success());
