@@ -33,6 +33,8 @@ test: lint ## Everything that must hold.
 
 lint: deny ## Formatting, lints, dependencies, docs.
 	$(CARGO) fmt --all --check
+	for package in plugins/examples/redact-rust tests/guests; do \
+	    $(CARGO) fmt --all --check --manifest-path $$package/Cargo.toml || exit 1; done
 	$(CARGO) clippy --release --workspace --all-targets --features rayline/failpoints -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --workspace --no-deps --features rayline/failpoints
 

@@ -278,7 +278,8 @@ fn logs_are_json_or_text() {
 #[test]
 fn metrics_have_the_right_numbers() {
     let world = World::new();
-    let messages = [generated(100), malformed(4)].concat();
+    // The last is a message of which nothing comes.
+    let messages = [generated(100), malformed(4), vec![b"{\"Traces\":[]}".to_vec()]].concat();
     world.send("in.queue", &messages);
     let mut host = world.start(
         r#"
@@ -303,16 +304,21 @@ fn metrics_have_the_right_numbers() {
         let of = |state| metric(&page, &["queue_messages{", &format!("state=\"{state}\"")]);
         let empty = of("visible") == Some(0.0) && of("invisible") == Some(0.0);
         let received = metric(&page, &["component_received_events_total{", "component_id=\"in\""]);
-        (empty && received == Some(104.0)).then_some(page)
+        (empty && received == Some(105.0)).then_some(page)
     });
     let of = |name: &str, stage: &str| metric(&page, &[&format!("{name}{{"), &format!("component_id=\"{stage}\"")]);
-    let bytes: usize = messages.iter().map(Vec::len).sum();
-    let documents = lines(&world.path("out")).len() as f64;
+    let bytes = messages.iter().map(Vec::len).sum::<usize>() as f64;
+    let documents = lines(&world.path("out"));
+    let document_bytes = documents.iter().map(|(_, body)| body.len()).sum::<usize>() as f64;
+    let documents = documents.len() as f64;
     let letters = world.letters().len() as f64;
     for (name, stage, expected) in [
-        ("component_sent_events_total", "in", 104.0),
-        ("component_received_events_total", "flatten", 104.0),
-        ("component_received_event_bytes_total", "in", bytes as f64),
+        ("component_sent_events_total", "in", 105.0),
+        ("component_received_events_total", "flatten", 105.0),
+        ("component_received_event_bytes_total", "in", bytes),
+        ("component_sent_event_bytes_total", "in", bytes),
+        ("component_sent_event_bytes_total", "flatten", document_bytes),
+        ("component_sent_event_bytes_total", "out", document_bytes),
         ("component_sent_events_total", "flatten", documents),
         ("component_received_events_total", "out", documents),
         ("component_sent_events_total", "out", documents),
@@ -320,8 +326,10 @@ fn metrics_have_the_right_numbers() {
     ] {
         assert_eq!(of(name, stage), Some(expected), "{name} of {stage}\n{page}");
     }
-    let discarded = ["component_discarded_events_total{", "component_id=\"flatten\"", "intentional=\"false\""];
-    assert_eq!(metric(&page, &discarded), Some(letters), "{page}");
+    for (intentional, expected) in [("intentional=\"false\"", letters), ("intentional=\"true\"", 1.0)] {
+        let discarded = ["component_discarded_events_total{", "component_id=\"flatten\"", intentional];
+        assert_eq!(metric(&page, &discarded), Some(expected), "{page}");
+    }
     assert!(documents > 500.0 && letters >= 4.0);
     let labels = ["pipeline=\"pipeline\"", "component_kind=\"transform\"", "component_type=\"flatten\""];
     assert_eq!(

@@ -114,6 +114,7 @@ fn what_is_right() {
     let doctor = with_aws(world.rayline(&["doctor", "collect.toml"]), &fake, &fake.url);
     let ended = doctor.env("AWS_ENDPOINT_URL_S3", &moto().url).succeeds();
     let (events, xray) = ("sources.executions.grants.events: ", "sources.executions.grants.xray");
+    assert_found(&ended, "ok", "data_dir: ", "data can be written");
     assert_found(&ended, "ok", "credentials at hand: of the account 123456789012", "dead_letter.location");
     assert_found(&ended, "ok", events, "by its own account, and by events.amazonaws.com");
     assert_found(&ended, "ok", events, "renewed after half of that, so that a batch of `archive` may wait 300 s");
@@ -132,6 +133,7 @@ fn what_is_right() {
     }
     assert_found(&ended, "ok", &format!("{xray}: calls a day: Step Functions"), "about 2,900 ListExecutions");
     assert_found(&ended, "ok", &format!("{xray}: calls a day: X-Ray"), "about 580 GetTraceSummaries");
+    assert_found(&ended, "ok", "sinks.queue.grants.queue: calls a day", "a request for each 64 KB");
     assert_found(&ended, "ok", "sinks.archive.grants.objects: calls a day", "up to 580 PutObject");
     ended.says("collect.toml: 0 failures, 2 warnings, ");
     let left = moto().s3("GET", &format!("/{bucket}?list-type=2"), "").ok();
@@ -157,7 +159,7 @@ fn what_is_wrong() {
         "direct.toml",
         format!(
             r#"
-            data_dir = "data"
+            data_dir = "direct.toml/data"
 
             [sources.executions]
             plugin = "xray-source"
@@ -194,6 +196,7 @@ fn what_is_wrong() {
     let doctor = with_aws(world.rayline(&["doctor", "direct.toml"]), &fake, &fake.url);
     let ended = doctor.env("AWS_ENDPOINT_URL_S3", &moto().url).ends().with_code(1);
     let (events, xray) = ("sources.executions.grants.events: ", "sources.executions.grants.xray");
+    assert_found(&ended, "failure", "data_dir: ", "fix: let it be a folder that whoever runs the host may write");
     let role = format!("credentials of arn:aws:iam::{OTHER}:role/archive: the role cannot be assumed");
     assert_found(&ended, "failure", &role, "trust policy");
     assert_found(&ended, "failure", events, "a FIFO queue cannot delay single messages");

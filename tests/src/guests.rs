@@ -125,6 +125,24 @@ fn an_event_that_a_transform_rejects_is_a_dead_letter() {
     assert_eq!(sorted_out(20, 10, options), ["asked to reject", "asked to reject"]);
 }
 
+/// Anyone can send junk: that says nothing of the stage.
+#[test]
+fn a_transform_that_rejects_most_events_is_not_paused() {
+    let world = World::new();
+    let poison: Vec<String> = (0..300).map(|n| format!("{{\"poison\":{n}}}")).collect();
+    world.send("in.queue", &[poison.clone(), numbered(100)].concat());
+    let rejects = transform("options = { fault = \"reject\", at = \"poison\" }\nbatch.max_events = 50");
+    let ended = world.run(&pipeline(&queue("in.queue", true), &rejects, FILES));
+    assert!(!ended.stderr.contains("over half of the last events are bad"), "{}", ended.stderr);
+    let mut dead = dead(&world);
+    dead.sort();
+    let mut expected: Vec<_> = poison.into_iter().map(|body| (body, "asked to reject".to_owned())).collect();
+    expected.sort();
+    assert_eq!(dead, expected);
+    assert_eq!(numbers(&world.path("out")), (0..100).collect());
+    assert_eq!(world.take("in.queue"), [] as [Value; 0], "the queue is empty");
+}
+
 #[test]
 fn a_transform_that_asks_for_ever_is_given_up_after_its_attempts() {
     let options = "options = { fault = \"retry\", at = \"poison\" }\nbatch.max_events = 1\n\
@@ -309,6 +327,78 @@ fn a_source_that_only_traps_ends_the_pipeline_with_its_words() {
         + "options = { count = 1000, panic_at = 0 }\nretry = { initial_secs = 0.01, max_secs = 0.01 }";
     world.write("pipeline.toml", pipeline(&source, &transform("options.fault = \"none\""), FILES));
     world.rayline(&["run", "pipeline.toml"]).ends().with_code(1).says("asked to panic at 0");
+}
+
+/// It traps in its second reading, at the sixth of ten messages. The first reading goes its way, and what the instance
+/// held comes again long before its time is over.
+#[test]
+fn a_source_that_traps_gives_back_at_once_what_it_holds() {
+    let world = World::new();
+    world.send("in.queue", &numbered(20));
+    let ended = world.run(&format!(
+        r#"
+        data_dir = "data"
+        [sources.in]
+        {}
+        grants.queue = {{ url = "file:in.queue", visibility_secs = 600 }}
+        options.panic_at = 15
+        retry = {{ initial_secs = 0.1, max_secs = 0.1 }}
+        [sinks.out]
+        inputs = ["in"]
+        {FILES}
+        options.format = "event"
+        "#,
+        plugin("guest-source")
+    ));
+    ended.says("the source trapped, opening it anew").says("asked to panic at 15");
+    // Each number, and how often it had been received.
+    let received = lines(&world.path("out")).into_iter().map(|(_, line)| {
+        let event: Value = serde_json::from_str(&line).expect("JSON");
+        let count = event["attrs"]["receive_count"].as_u64().expect("a receive count");
+        (event["body"]["n"].as_u64().expect("a number"), count)
+    });
+    let mut received: BTreeSet<(u64, u64)> = received.collect();
+    // What was handed out, but not settled, comes again too.
+    received.retain(|(n, count)| *n >= 10 || *count == 1);
+    assert_eq!(received, (0..20).map(|n| (n, if n < 10 { 1 } else { 2 })).collect());
+    assert_eq!(world.take("in.queue"), [] as [Value; 0], "the queue is empty");
+}
+
+/// Nothing passes their transforms before each of the two holds messages, and neither has room for all.
+#[test]
+fn two_hosts_that_read_one_queue_share_its_messages() {
+    let world = World::new();
+    let messages: Vec<String> = (0..400).map(|n| format!("{{\"n\":{n},\"x\":\"{}\"}}", "x".repeat(1000))).collect();
+    world.send("in.queue", &messages);
+    let waits = transform("options = { fault = \"wait\", wait_ms = 600_000 }\ngrants.queue = \"file:gate.queue\"");
+    let archive = "[sinks.archive]\nplugin = \"archive-sink\"\ninputs = [\"in\"]\ngrants.objects = \"file:archive\"";
+    let pipeline = pipeline(&queue("in.queue", true), &waits, &format!("{FILES}\n{archive}"));
+    // However slow the machine is.
+    let pipeline = pipeline.replace("visibility_secs = 1", "visibility_secs = 600");
+    let mut hosts = ["one", "two"].map(|name| {
+        world.share_cache(name);
+        let own = format!("data_dir = {name:?}\nlimits.in_flight_bytes = 100_000");
+        world.write(&format!("{name}.toml"), pipeline.replace("data_dir = \"data\"", &own));
+        world.rayline(&["run", &format!("{name}.toml")]).start()
+    });
+    for host in &mut hosts {
+        let address = host.address();
+        host.until("messages of its own", |_| {
+            let (_, page) = get(&address, "/metrics")?;
+            metric(&page, &["component_received_events_total{", "component_id=\"in\""]).filter(|read| *read > 0.0)
+        });
+    }
+    // One for each event, and some to spare.
+    world.send("gate.queue", &numbered(1000));
+    for host in hosts {
+        host.ends().with_code(0);
+    }
+    assert_eq!(numbers(&world.path("out")), (0..400).collect());
+    let archived: Vec<Vec<u8>> = world.archived("archive").into_iter().map(|message| message.raw).collect();
+    let mut sent: Vec<Vec<u8>> = messages.into_iter().map(String::into_bytes).collect();
+    sent.sort();
+    assert!(archived == sent, "{} messages are archived", archived.len());
+    assert_eq!(world.take("in.queue"), [] as [Value; 0], "the queue is empty");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::sync::OnceLock;
 
 use serde_json::Value;
@@ -89,20 +90,28 @@ fn highest_count(world: &World) -> u64 {
 /// Kills at the named point; the folders of `safe` must hold something then. Then runs to the end.
 fn check(point: &str, safe: &[&str]) {
     let world = world();
-    world.write("pipeline.toml", MAIN_JOB);
-    let mut host = world.rayline(&["run", "pipeline.toml"]).env("FAILPOINTS", format!("{point}=return")).start();
-    host.until_it_says("reached ");
-    assert_eq!(host.kill().status.signal(), Some(9));
+    dies(&world, MAIN_JOB, point);
     for folder in safe {
         assert!(!lines(&world.path(folder)).is_empty(), "nothing is in {folder} at {point}");
     }
+    goes_on(&world, unharmed());
+}
 
-    world.rayline(&["run", "pipeline.toml"]).succeeds();
-    assert!(highest_count(&world) > 1, "nothing was in flight and came again");
-    let (found, expected) = (state(&world), unharmed());
-    assert_eq!(found.archived, expected.archived);
+fn dies(world: &World, pipeline: &str, point: &str) {
+    world.write("pipeline.toml", pipeline);
+    let mut host = world.rayline(&["run", "pipeline.toml"]).env("FAILPOINTS", format!("{point}=return")).start();
+    host.until_it_says("reached ");
+    assert_eq!(host.kill().status.signal(), Some(9));
+}
+
+/// The main job, to its end.
+fn goes_on(world: &World, expected: &State) {
+    world.run(MAIN_JOB);
+    assert!(highest_count(world) > 1, "nothing was in flight and came again");
+    let found = state(world);
+    assert!(found.archived == expected.archived, "{} messages are archived", found.archived.len());
     assert_same(&found.documents, &expected.documents);
-    assert_eq!(found.rejected, expected.rejected);
+    assert!(found.rejected == expected.rejected, "{} rejections", found.rejected.len());
     assert_eq!(world.take("inbox.queue"), [] as [Value; 0], "the queue is empty");
 }
 
@@ -129,6 +138,32 @@ fn before_settling() {
 #[test]
 fn inside_a_dead_letter_write() {
     check("in-dead-letter-write", &[]);
+}
+
+/// A large object lies beside its place until all of it is there.
+#[test]
+fn before_a_large_dead_letter_is_committed() {
+    let world = world();
+    let large = format!("this is no JSON {}", "x".repeat(9 << 20)).into_bytes();
+    world.send("inbox.queue", &[&large]);
+    // The sinks wait for more, so that nothing else is committed.
+    let waiting = "batch = { max_bytes = 33_554_432, max_events = 100_000, timeout_secs = 3600 }";
+    let pipeline = MAIN_JOB.replace("batch.timeout_secs = 0.01", waiting);
+    dies(&world, &pipeline.replace("stop_when_empty = true", "stop_when_empty = false"), "before-object-commit");
+    assert_eq!(half_written(&world.path("data/dead-letter")), 1);
+
+    let mut expected = unharmed().clone();
+    expected.archived.insert(large.clone());
+    expected.rejected.insert((large, "not an X-Ray message".to_owned()));
+    goes_on(&world, &expected);
+}
+
+/// How many files below a folder are named `KEY#NUMBER`.
+fn half_written(folder: &Path) -> usize {
+    let paths = std::fs::read_dir(folder).into_iter().flatten().map(|entry| entry.expect("an entry").path());
+    paths
+        .map(|path| if path.is_dir() { half_written(&path) } else { path.to_string_lossy().matches('#').count() })
+        .sum()
 }
 
 /// The first checkpoint is saved, the second is written but not there: the replay goes on from the first.

@@ -96,6 +96,14 @@ fn the_shipped_pipelines_do_what_they_say() {
     assert_eq!(reasons(&letters), rejections);
 }
 
+#[test]
+fn the_stage_that_is_shown_is_the_example() {
+    let readme = fs::read_to_string(workspace("README.md")).expect("the README");
+    let shown = readme.split_once("```rust\n").and_then(|(_, rest)| rest.split_once("```")).expect("a stage");
+    let example = fs::read_to_string(workspace("plugins/examples/redact-rust/src/lib.rs")).expect("the example");
+    assert_eq!(shown.0, example);
+}
+
 /// Runs the commands of the log account on servers of the tests.
 fn log_account(commands: &[&str]) {
     let account = Account::new(search(Engine::OpenSearch2), &unique("readme"), "30");

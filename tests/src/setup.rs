@@ -80,24 +80,32 @@ fn every_server_takes_every_document_and_gives_the_same_answers() {
 #[test]
 fn what_is_printed_is_what_a_console_takes() {
     let text = print("xray", Some(90));
-    let requests: Vec<&str> = text.lines().filter(|line| line.starts_with("PUT /")).collect();
+    let is_request = |line: &&str| line.starts_with("PUT /") || line.starts_with("POST /");
+    let requests: Vec<&str> = text.lines().filter(is_request).collect();
     let templates = [
         "/_component_template/xray",
         "/_index_template/xray-executions",
         "/_index_template/xray-traces",
         "/_index_template/xray-spans",
     ];
-    let expected: Vec<String> = ["/_ilm/policy/xray"]
-        .iter()
-        .chain(&templates)
-        .chain(&["/_plugins/_ism/policies/xray"])
-        .chain(&templates)
-        .map(|path| format!("PUT {path}"))
-        .collect();
+    let indices = "xray-executions-*,xray-traces-*,xray-spans-*";
+    let of_states = |path: &str| {
+        let adoption = ["add", "change_policy"].map(|verb| format!("POST {path}/{verb}/{indices}"));
+        (format!("PUT {path}/policies/xray"), adoption.to_vec())
+    };
+    let expected: Vec<String> = [
+        ("PUT /_ilm/policy/xray".to_owned(), vec![format!("PUT /{indices}/_settings")]),
+        of_states("/_plugins/_ism"),
+        of_states("/_opendistro/_ism"),
+    ]
+    .into_iter()
+    .flat_map(|(policy, adoption)| {
+        [policy].into_iter().chain(templates.map(|path| format!("PUT {path}"))).chain(adoption)
+    })
+    .collect();
     assert_eq!(requests, expected);
-    for body in text.split("PUT /").skip(1) {
-        let (_, body) = body.split_once('\n').expect("a body");
-        let body = body.split("\n\n").next().expect("a body");
+    for paragraph in text.split("\n\n").filter(|paragraph| !paragraph.is_empty() && !paragraph.starts_with('#')) {
+        let (_, body) = paragraph.split_once('\n').expect("a body");
         serde_json::from_str::<Value>(body).expect("JSON");
     }
 }

@@ -23,11 +23,13 @@ use crate::run::{Feed, Running};
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
     /// List letters: object, stage, and reason, with how many of them there are.
+    #[command(after_help = "Example:\n  rayline dead-letter list pipelines/central.toml")]
     List {
         /// The pipeline file.
         pipeline: PathBuf,
     },
     /// Show every letter of an object with its part or event, and the source messages.
+    #[command(after_help = "Example:\n  rayline dead-letter show pipelines/central.toml OBJECT")]
     Show {
         /// The pipeline file.
         pipeline: PathBuf,

@@ -47,7 +47,11 @@ impl From<Exit> for ExitCode {
     }
 }
 
-const EXIT_CODES: &str = "\
+const AFTER_HELP: &str = "\
+Examples:
+  rayline doctor pipelines/central.toml
+  rayline run pipelines/central.toml
+
 Exit codes:
   0  everything was done
   1  a stage failed for good, or something outside did
@@ -58,7 +62,7 @@ Exit codes:
 
 /// Brings AWS X-Ray traces into Elasticsearch or OpenSearch, keeps the raw messages, and replays them.
 #[derive(Debug, Parser)]
-#[command(name = "rayline", version, long_version = long_version(), after_help = EXIT_CODES, max_term_width = 100)]
+#[command(name = "rayline", version, long_version = long_version(), after_help = AFTER_HELP, max_term_width = 100)]
 pub struct Cli {
     /// How log lines look. Default: text on a terminal, json elsewhere.
     #[arg(long, global = true, value_enum, env = "RAYLINE_LOG_FORMAT")]
@@ -175,5 +179,23 @@ pub fn main() -> ExitCode {
                 _ => Exit::Failed.into(),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn every_command_shows_examples() {
+        fn look(command: &clap::Command) {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let is_group = command.get_subcommands().next().is_some();
+            assert!(is_group || help.contains("Example"), "{}", command.get_name());
+            command.get_subcommands().for_each(look);
+        }
+        look(&Cli::command());
     }
 }

@@ -14,6 +14,7 @@ use crate::plugin::{Plugin, shipped};
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
     /// List the plugins that are shipped with this host.
+    #[command(after_help = "Example:\n  rayline plugin list")]
     List,
     /// Show what a plugin says of itself: its kind, options, bindings and imports.
     #[command(after_help = "Examples:\n  rayline plugin show flatten\n  rayline plugin show ./redact.wasm")]

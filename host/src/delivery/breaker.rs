@@ -100,14 +100,17 @@ mod tests {
 
     #[test]
     fn pauses_over_half_of_at_least_a_hundred() {
-        let breaker = |runs: &[(usize, usize)]| {
-            let breaker = Breaker::new(0.5, Duration::from_secs(60));
+        let breaker_of = |max_ratio: f64, runs: &[(usize, usize)]| {
+            let breaker = Breaker::new(max_ratio, Duration::from_secs(60));
             runs.iter().map(|(good, bad)| breaker.record(*good, *bad)).collect::<Vec<_>>()
         };
+        let breaker = |runs: &[(usize, usize)]| breaker_of(0.5, runs);
         assert_eq!(breaker(&[(0, 99), (0, 1)]), [false, true]);
         assert_eq!(breaker(&[(50, 50), (0, 1)]), [false, true]);
         assert_eq!(breaker(&[(1000, 0), (0, 500), (0, 1)]), [false, false, true]);
         assert_eq!(breaker(&[(900, 0), (0, 100), (500, 0), (0, 300)]), [false; 4]);
+        assert_eq!(breaker_of(0.9, &[(10, 90), (0, 1)]), [false, true]);
+        assert_eq!(breaker_of(1.0, &[(0, 2_000)]), [false], "never");
     }
 
     #[tokio::test(start_paused = true)]

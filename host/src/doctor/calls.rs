@@ -127,6 +127,11 @@ fn of_stage(stage: &Stage, field: &str, grant: &Grant, groups: usize) -> Option<
                 ),
             ))
         }
+        (grant, Kind::Sink) if grant.capability() == Capability::Queue => Some(Finding::ok(
+            &subject,
+            "SQS: a request for each 64 KB of what is sent, and an S3 PutObject for each message that is too large; each \
+             execution's trace is sent two or three times until it is complete",
+        )),
         (Grant::Objects(ObjectsGrant::S3(_)), Kind::Sink) => {
             let batches = DAY / stage.batch.timeout.as_secs_f64().max(1.0);
             let by_place = stage.batch.group_by.iter().any(|label| label == "account" || label == "region");

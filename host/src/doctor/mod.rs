@@ -130,7 +130,7 @@ pub async fn examine(pipeline: &Pipeline) -> Vec<Finding> {
     );
     let (accounts, loads): (Vec<Vec<Finding>>, Vec<Option<Load>>) = accounts.into_iter().unzip();
     let loads: Vec<Load> = loads.into_iter().flatten().collect();
-    let mut findings = [credentials, reach, payloads, queues, indices].concat();
+    let mut findings = [vec![reach::data_dir(pipeline)], credentials, reach, payloads, queues, indices].concat();
     findings.extend(accounts.into_iter().flatten());
     findings.extend(reach::dead_letters(pipeline));
     findings.extend(calls::examine(pipeline, &loads));

@@ -23,6 +23,20 @@ pub async fn examine(pipeline: &Pipeline) -> Vec<Finding> {
     grants.into_iter().flatten().chain([dead_letter]).collect()
 }
 
+/// Whether a host can write its `data_dir`, or make it. Nothing is left there.
+pub fn data_dir(pipeline: &Pipeline) -> Finding {
+    let folder = &pipeline.data_dir;
+    let there = folder.ancestors().find(|folder| folder.exists()).unwrap_or(folder);
+    match tempfile::tempfile_in(there) {
+        Ok(_) => Finding::ok("data_dir", format!("{} can be written", folder.display())),
+        Err(error) => Finding::failure(
+            "data_dir",
+            format!("{} cannot be written: {error}", there.display()),
+            "let it be a folder that whoever runs the host may write; the shipped pipelines take it from RAYLINE_DATA_DIR",
+        ),
+    }
+}
+
 /// Where the large messages of each queue are. Who reads needs only `s3:GetObject`, so that a list that is refused says
 /// nothing.
 pub async fn payloads(pipeline: &Pipeline) -> Vec<Finding> {

@@ -136,6 +136,7 @@ pub fn print(prefix: &str, retention_days: Option<u32>) -> String {
     let kinds = [
         ("Elasticsearch 7.8 and newer", Annotations::Flattened, Policies::Lifecycle, lifecycle.as_ref()),
         ("OpenSearch 2.7 and newer", Annotations::FlatObject, Policies::PLUGINS, None),
+        ("OpenSearch before 2.7, and Amazon's Elasticsearch 7.10", Annotations::Stored, Policies::OPENDISTRO, None),
     ];
     let mut text = String::new();
     for (title, annotations, policies, lifecycle) in kinds {
@@ -143,6 +144,10 @@ pub fn print(prefix: &str, retention_days: Option<u32>) -> String {
         let policy = retention_days.map(|days| policies.policy(prefix, days));
         for resource in policy.into_iter().chain(templates(prefix, Form::Composable, annotations, lifecycle)) {
             text += &format!("PUT {}\n{:#}\n\n", resource.path, resource.body);
+        }
+        // Those that are not there yet have it from their template.
+        for (method, path, body) in retention_days.into_iter().flat_map(|_| policies.adoption(prefix)) {
+            text += &format!("{method} {path}\n{body:#}\n\n");
         }
     }
     text

@@ -229,10 +229,37 @@ fn what_is_written_is_encrypted_and_signed_by_the_role() {
     let heads = recorder.heads();
     let [head] = heads.as_slice() else { panic!("one object: {heads:?}") };
     assert!(head.starts_with("put /bucket/raw/account%3dunknown/"), "{head}");
-    assert!(head.contains("\r\nx-amz-server-side-encryption: aws:kms\r\n"), "{head}");
-    assert!(head.contains("\r\nx-amz-server-side-encryption-aws-kms-key-id: alias/logs\r\n"), "{head}");
+    assert_encrypted(head);
     assert!(head.contains("\r\nx-amz-security-token: ") && head.contains("credential=asia"), "{head}");
     assert!(head.contains("/eu-west-1/s3/aws4_request"), "{head}");
+}
+
+/// Of an object in parts, what begins it says how it is encrypted.
+#[test]
+fn what_is_written_in_parts_is_encrypted() {
+    let begun = "<InitiateMultipartUploadResult><UploadId>1</UploadId></InitiateMultipartUploadResult>";
+    let completed = "<CompleteMultipartUploadResult><ETag>1</ETag></CompleteMultipartUploadResult>";
+    let answers = [begun, "", "", completed].map(|body| ("200 OK", body));
+    let (world, recorder) = (World::new(), Recorder::start(answers.to_vec()));
+    let sent: Vec<String> = (0..12).map(|n| format!("{{\"n\":{n},\"x\":\"{}\"}}", "x".repeat(1_000_000))).collect();
+    world.send("in.queue", &sent);
+    let pipeline = archive_to(r#"{ url = "s3://bucket/raw", kms_key_id = "alias/logs" }"#);
+    let pipeline = pipeline.replace("archive-sink", "file-sink");
+    let whole = "options.format = \"body\"\nbatch = { max_bytes = 30_000_000, timeout_secs = 20 }";
+    world.write("archive.toml", format!("{pipeline}\n{whole}"));
+    on_s3(world.rayline(&["run", "archive.toml"]), &recorder.url).succeeds();
+    let heads = recorder.heads();
+    let [begin, parts @ .., end] = heads.as_slice() else { panic!("{heads:?}") };
+    assert!(begin.starts_with("post /bucket/raw/") && begin.contains("?uploads"), "{begin}");
+    assert_encrypted(begin);
+    assert!(parts.len() == 2 && parts.iter().all(|part| part.contains("partnumber=")), "{parts:?}");
+    assert!(end.starts_with("post /bucket/raw/") && end.contains("?uploadid="), "{end}");
+}
+
+/// Request line and headers ask for the key `alias/logs`.
+fn assert_encrypted(head: &str) {
+    assert!(head.contains("\r\nx-amz-server-side-encryption: aws:kms\r\n"), "{head}");
+    assert!(head.contains("\r\nx-amz-server-side-encryption-aws-kms-key-id: alias/logs\r\n"), "{head}");
 }
 
 #[test]

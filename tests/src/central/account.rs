@@ -53,6 +53,17 @@ impl Account {
         account
     }
 
+    /// Changes texts of a shipped pipeline, each of which it must have.
+    pub fn edit(&self, name: &str, changes: &[(&str, &str)]) {
+        let file = format!("pipelines/{name}.toml");
+        let mut text = fs::read_to_string(self.world.path(&file)).expect("a pipeline");
+        for (from, to) in changes {
+            assert!(text.contains(*from), "{file} has no {from}");
+            text = text.replace(*from, to);
+        }
+        self.world.write(&file, text);
+    }
+
     /// The host, as the pipelines want its environment.
     pub fn rayline(&self, args: &[&str]) -> Invocation {
         let data_dir = self.world.path("data");
@@ -129,12 +140,11 @@ impl Account {
         }
     }
 
-    /// Deletes every index.
+    /// Deletes every index, all at once: a host that writes meanwhile finds none that is left.
     pub fn delete_indices(&self) {
         let indices = self.search("GET", &format!("{}-*/_settings", self.prefix), Value::Null);
-        for name in indices.as_object().expect("indices").keys() {
-            self.search("DELETE", name, Value::Null);
-        }
+        let names: Vec<&str> = indices.as_object().expect("indices").keys().map(String::as_str).collect();
+        self.search("DELETE", &names.join(","), Value::Null);
     }
 
     /// Every message of the archive.

@@ -67,6 +67,7 @@ fn collect_hands_over_to_the_log_account() {
     let way = Way::new("collect");
     way.send_events();
     way.rayline(&["validate", "pipelines/collect.toml"]).succeeds();
+    way.rayline(&["doctor", "pipelines/collect.toml"]).succeeds().says(", all with tracing");
     let mut central = way.account.central().start();
     let collector = way.rayline(&["run", "pipelines/collect.toml"]).start();
     way.until_indexed(&mut central);

@@ -3,9 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::collector::{OPTIONS, Site, XRAY_SOURCE, messages};
+use serde_json::json;
+
+use super::collector::{OPTIONS, OWN, Site, XRAY_SOURCE, messages};
 use super::fake::{Machine, Manners, Place};
 use super::organisation::{Organisation, Story};
+use crate::harness::{get, metric};
+use crate::servers::sqs::REGION;
+use crate::servers::{elasticmq, unique};
 
 /// All that events tell of.
 const STORIES: [Story; 14] = [
@@ -48,11 +53,36 @@ fn however_rude_the_services_are_every_execution_has_a_verdict() {
     let mut host = site.start("one", XRAY_SOURCE, OPTIONS);
     site.send(&organisation.events);
     site.until_all_is_known(&mut host, &organisation);
+    let (_, page) = get(&host.address(), "/metrics").expect("metrics");
+    for api in ["DescribeExecution", "BatchGetTraces"] {
+        assert_counted(&page, &site, api);
+    }
     host.stops();
     let calls = site.fake.calls();
     let sum = |count: fn(&super::fake::Calls) -> u64| calls.values().map(count).sum::<u64>();
     assert!(sum(|it| it.throttled) > 20 && sum(|it| it.failed) > 5, "{calls:#?}");
     assert_eq!(sum(|it| it.refused), 0, "a call that was wrong: {calls:#?}");
+}
+
+/// What the host's metrics say of an API is plausible beside what the endpoint has counted since.
+fn assert_counted(page: &str, site: &Site, api: &str) {
+    let of = |name: &str, outcome: &str| {
+        let labels = [("account", OWN), ("region", REGION), ("api", api)];
+        let labels = labels.map(|(label, value)| format!("{label}=\"{value}\""));
+        let [account, region, api] = labels.each_ref().map(String::as_str);
+        metric(page, &[name, account, region, api, outcome])
+    };
+    let calls = site.fake.calls();
+    let counted = &calls[&(OWN.to_owned(), REGION.to_owned(), api.to_owned())];
+    let good = (counted.asked - counted.throttled - counted.failed) as f64;
+    let ok = of("xray_calls_total{", "outcome=\"ok\"").unwrap_or_default();
+    assert!(ok > 0.0 && ok <= good, "{ok} good calls of {api}, {counted:?}");
+    let throttled = of("xray_calls_total{", "outcome=\"throttled\"").unwrap_or_default();
+    assert!(throttled <= counted.throttled as f64, "{throttled} throttled calls of {api}, {counted:?}");
+    let in_flight = of("xray_calls_in_flight{", "").expect("calls in flight");
+    assert!((0.0..=16.0).contains(&in_flight), "{in_flight} calls of {api}");
+    let rate = of("xray_calls_per_second{", "").expect("calls a second");
+    assert!(rate > 0.0 && rate < 1_000.0, "{rate} calls of {api} a second");
 }
 
 /// Slow: little is there within the second that a source waits.
@@ -242,6 +272,51 @@ fn an_account_that_lets_nobody_in_does_not_stop_the_others() {
     // What could not be collected still waits, and is collected once the role can be assumed.
     site.fake.guards(&second.account, "rayline");
     organisation.expected.extend(shut.expected.clone());
+    site.until_all_is_known(&mut host, &organisation);
+    host.stops();
+}
+
+/// As in a VPC whose endpoints have names of their own: also the one that gives out roles.
+#[test]
+fn endpoints_of_the_grant_come_before_the_environments() {
+    let site = Site::new(Manners::good());
+    let place = Place::new("444455556666", REGION);
+    site.fake.guards(&place.account, "rayline");
+    let organisation =
+        with_every_event(Organisation::of(&place, &[Story::Succeeds, Story::Parent(2), Story::Unsampled]));
+    organisation.put(&site.fake);
+    let Place { account, region } = &place;
+    let role = format!("arn:aws:iam::{account}:role/rayline");
+    let account =
+        format!(r#"{{ id = "{account}", role_arn = "{role}", external_id = "rayline", regions = ["{region}"] }}"#);
+    let endpoints = ["xray", "sfn", "sts"].map(|service| format!("{service} = \"{}\"", site.fake.url)).join(", ");
+    let grant = format!("xray = {{ endpoint_urls = {{ {endpoints} }}, accounts = [{account}] }}");
+    let invocation = site.invocation("one", &XRAY_SOURCE.replace("xray = {}", &grant), OPTIONS);
+    // Nobody answers there.
+    let elsewhere = ["XRAY", "SFN", "STS"].map(|service| format!("AWS_ENDPOINT_URL_{service}"));
+    let invocation = elsewhere.iter().fold(invocation, |invocation, name| invocation.env(name, "http://127.0.0.1:9"));
+    let mut host = invocation.start();
+    site.send(&organisation.events);
+    site.until_all_is_known(&mut host, &organisation);
+    host.stops();
+}
+
+#[test]
+fn what_waits_on_sqs_is_delayed_there() {
+    let site = Site::new(Manners::good());
+    let organisation = with_every_event(Organisation::of(&site.place, &[Story::Runs]));
+    organisation.put(&site.fake);
+    let sqs = &elasticmq().sqs;
+    let queue = sqs.create_queue(&unique("delayed"), &[]);
+    organisation.events.iter().for_each(|event| drop(sqs.send(&queue, &event.body.to_string())));
+    let plugin = XRAY_SOURCE.replace("file:events.queue", &queue).replace("_secs = 3", "_secs = 30");
+    let mut host = site.start("one", &plugin, "retry_secs = [600]");
+    let names = ["", "NotVisible", "Delayed"].map(|state| format!("ApproximateNumberOfMessages{state}"));
+    let counts = || {
+        let answer = sqs.call("GetQueueAttributes", &json!({ "QueueUrl": queue, "AttributeNames": names }));
+        names.each_ref().map(|name| answer["Attributes"][name].as_str().expect("a number").to_owned())
+    };
+    host.until("nothing but a message for later", |_| (counts() == ["0", "0", "1"]).then_some(()));
     site.until_all_is_known(&mut host, &organisation);
     host.stops();
 }

@@ -234,16 +234,20 @@ fn prefixes_of_a_trace_leave_nothing_behind() {
                     };
                     let whole = with(segments.len(), early.map(|_| "settled"));
                     let last = flatten(&message(&whole));
+                    let mut alone = Index::default();
+                    alone.write_all(&last.documents);
                     // Without an envelope the ends tell which is later: not where a segment still runs.
                     if early.is_none() && !has_ended(&last) {
                         continue;
                     }
+                    // Every prefix. Of a long trace the reference is too slow for more than some.
+                    let step = if name == "reference" { 1 + segments.len() / 8 } else { 1 };
                     let mut index = Index::default();
-                    for count in (0..segments.len()).step_by(1 + segments.len() / 8) {
+                    for count in (0..segments.len()).step_by(step) {
                         index.write_all(&flatten(&message(&with(count, early))).documents);
                     }
                     index.write_all(&last.documents);
-                    assert_eq!(index, index_of(flatten, &[&whole]), "{name}: {file}, {early:?}");
+                    assert_eq!(index, alone, "{name}: {file}, {early:?}");
                 }
             }
         }

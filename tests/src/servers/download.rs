@@ -2,6 +2,7 @@
 //! that is there is whole; a lock lets one process at a time install.
 
 use std::fs::{self, File};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -92,7 +93,8 @@ fn installed(name: &str, make: impl FnOnce(&Path)) -> PathBuf {
         return folder;
     }
     provide_prerequisites();
-    println!("installing {name} into {}", root().display());
+    // Not `eprintln`, which the test's harness keeps to itself: it takes minutes.
+    let _ = writeln!(io::stderr(), "installing {name} into {}", root().display());
     let part = root().join(format!("{name}.part"));
     if part.is_dir() {
         fs::remove_dir_all(&part).expect("what an interrupted install left");

@@ -229,7 +229,7 @@ impl Worker {
     }
 
     /// Runs requests in one transaction, and answers them once it is committed.
-    fn serve(&mut self, requests: Vec<Request>) {
+    fn serve(&mut self, mut requests: Vec<Request>) {
         // Most looks of a `receive` that waits find nothing: they need no transaction.
         let only_receives = requests.iter().all(|request| matches!(request, Request::Receive { .. }));
         if only_receives && matches!(self.file.has_nothing(), Ok(true)) {
@@ -240,6 +240,9 @@ impl Worker {
             }
             return;
         }
+        // What the same transaction releases counts as held until its end: a receive after that would take it and not hand it
+        // out.
+        requests.sort_by_key(|request| !matches!(request, Request::Receive { .. }));
         // What is lost with the power, of the rest, is that messages were received or deleted: they come again.
         let durable = requests.iter().any(|request| matches!(request, Request::Send { .. }));
         let mut batch = Batch { error: self.file.begin(durable).err(), ..Batch::default() };

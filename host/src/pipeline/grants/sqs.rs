@@ -35,11 +35,14 @@ pub struct SqsGrant {
 }
 
 impl SqsGrant {
-    /// Where the bodies are that are too large: with the queue's role where the claim check names none.
+    /// Where the bodies are that are too large: with the queue's role where the claim check names none, and in the queue's
+    /// region where it names none.
     pub fn payloads(&self) -> Option<S3Grant> {
         let mut grant = self.claim_check.clone()?;
-        if grant.aws == Aws::default() {
-            grant.aws = self.aws.clone();
+        let aws = &mut grant.aws;
+        aws.region = aws.region.take().or_else(|| self.aws.region.clone());
+        if aws.role_arn.is_none() {
+            (aws.role_arn, aws.external_id) = (self.aws.role_arn.clone(), self.aws.external_id.clone());
         }
         Some(grant)
     }
@@ -177,7 +180,41 @@ pub(super) fn account(field: &str, node: &Node, report: &mut Report<'_>) -> Opti
 
 #[cfg(test)]
 mod tests {
-    use super::region;
+    use super::*;
+
+    #[test]
+    fn a_claim_check_has_what_it_names_and_the_rest_of_the_queue() {
+        let aws = |region: Option<&str>, role: Option<&str>, id: Option<&str>| Aws {
+            region: region.map(str::to_owned),
+            role_arn: role.map(str::to_owned),
+            external_id: id.map(str::to_owned),
+        };
+        let queue = aws(Some("eu-west-1"), Some("queue"), Some("acme"));
+        for (own, expected) in [
+            (aws(None, None, None), queue.clone()),
+            (aws(Some("eu-north-1"), None, None), aws(Some("eu-north-1"), Some("queue"), Some("acme"))),
+            (aws(None, Some("bucket"), None), aws(Some("eu-west-1"), Some("bucket"), None)),
+        ] {
+            let claim_check = S3Grant {
+                bucket: "acme".to_owned(),
+                prefix: "claims".to_owned(),
+                endpoint_url: None,
+                path_style: false,
+                kms_key_id: None,
+                aws: own,
+            };
+            let grant = SqsGrant {
+                url: String::new(),
+                endpoint: String::new(),
+                aws: queue.clone(),
+                claim_check: Some(claim_check),
+                accounts: BTreeMap::new(),
+                visibility: None,
+                max_hold: LONGEST_HOLD,
+            };
+            assert_eq!(grant.payloads().map(|grant| grant.aws), Some(expected));
+        }
+    }
 
     #[test]
     fn the_region_is_in_the_name_of_the_host() {

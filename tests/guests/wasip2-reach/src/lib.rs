@@ -20,7 +20,8 @@ impl Transform for Reach {
     }
 
     fn process(&mut self, event: &Event<'_>, out: &mut Output) -> Result<(), Failure> {
-        let Some((what, place)) = std::str::from_utf8(event.body).ok().and_then(|body| body.trim_matches('"').split_once(' '))
+        let Some((what, place)) =
+            std::str::from_utf8(event.body).ok().and_then(|body| body.trim_matches('"').split_once(' '))
         else {
             return Err(Failure::reject("no place"));
         };
