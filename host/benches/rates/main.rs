@@ -45,6 +45,11 @@ mod harness {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
     }
 
+    /// Says what is left out here.
+    pub fn skip(reason: &str) {
+        eprintln!("skipped: {reason}");
+    }
+
     /// `target/release`.
     pub fn target() -> PathBuf {
         Path::new(env!("CARGO_BIN_EXE_rayline")).parent().map(Path::to_owned).unwrap_or_default()
