@@ -17,13 +17,26 @@ pub struct Moto {
     pub(super) process: Process,
 }
 
+/// Without this, two deletes at once bring back each other's messages (`moto/sqs/models.py`: a list is copied without what is
+/// deleted, and put in place of the one that was).
+const ONE_DELETE_AT_A_TIME: &str = "
+from moto.server import main
+from moto.sqs.models import Queue
+delete = Queue.delete_message
+def one_at_a_time(queue, receipt_handle):
+    with queue._messages_lock:
+        return delete(queue, receipt_handle)
+Queue.delete_message = one_at_a_time
+main()
+";
+
 impl Moto {
     pub(super) fn start() -> Moto {
         let environment = download::python("moto-5.2.5", &["moto[server]==5.2.5"]);
         let folder = process::folder("moto");
         let port = process::free_port();
         let mut command = Command::new(environment.join("bin/python"));
-        command.args(["-m", "moto.server", "--host", "127.0.0.1", "--port", &port.to_string()]);
+        command.args(["-c", ONE_DELETE_AT_A_TIME, "--host", "127.0.0.1", "--port", &port.to_string()]);
         let process = Process::start("moto", &folder, &command);
         process.wait_until(|| !process::is_free(port));
         let url = format!("http://127.0.0.1:{port}");
