@@ -23,12 +23,9 @@ demo: build ## The main job, on samples of three accounts: events, collection, q
 	$(RAYLINE) run pipelines/demo.toml
 	@echo "Results are in $(DEMO)/archive and $(DEMO)/documents"
 
-# Most tests wait for servers and timeouts: two cores have time for four.
-THREADS = $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores > 4 ? cores : 4)))
-
 test: lint ## Everything that must hold.
 	@rm -f target/release/skipped.txt
-	$(CARGO) test --release --workspace --features rayline/failpoints -- --test-threads $(THREADS)
+	$(CARGO) test --release --workspace --features rayline/failpoints
 	@cat target/release/skipped.txt 2>/dev/null || true
 
 lint: deny ## Formatting, lints, dependencies, docs.
