@@ -39,7 +39,7 @@ pub struct Unit {
     pub attempt: u32,
     /// Of the fetch before this one.
     pub digest: Option<String>,
-    /// Its latest answer, by the services' clock; 0: there was none, or nobody answered.
+    /// When that was, by the services' clock; 0: there was none, or nobody answered.
     pub fetched_at: u64,
     /// A fetch after this time serves it.
     pub since: u64,

@@ -90,20 +90,6 @@ fn another_collector_takes_over_half_way() {
 }
 
 #[test]
-fn pending_work_goes_on_from_the_latest_answer() {
-    let mut collector = Collector::new("{}");
-    put_execution(execution("a", "SUCCEEDED", Some(1)));
-    put_trace(trace(1, &[segment("a", "1", Some(BEGIN - 1.0))]));
-    (0..3).for_each(|_| testing::xray::fail(XRAY, &trace_id(1), throttled()));
-    notify(&arn("a"));
-    let run = collector.run(30);
-    let (second, body) = &run[0];
-    assert!(*second > 0, "the trace is answered later than the description");
-    let pending: Value = serde_json::from_slice(&testing::queue::delayed(EVENTS)[0].1).unwrap();
-    assert_eq!(pending["fetched_at"], body["collected_at"]);
-}
-
-#[test]
 fn what_another_collector_saw_later_is_not_done() {
     let mut collector = Collector::new("{}");
     put_execution(execution("a", "SUCCEEDED", Some(1)));
