@@ -138,7 +138,7 @@ pub fn until_all_is_known(host: &mut Host, organisation: &Organisation, document
         std::thread::sleep(Duration::from_millis(500));
         let wrong = wrong(organisation, &documents());
         let shown: Vec<&String> = wrong.iter().take(10).collect();
-        let is_late = patience.elapsed() > Duration::from_secs(170);
+        let is_late = patience.elapsed() > Duration::from_secs(340);
         assert!(!is_late, "{} of {} are not known yet: {shown:#?}", wrong.len(), organisation.expected.len());
         wrong.is_empty().then_some(())
     });
