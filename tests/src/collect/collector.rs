@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::fake::{Fake, Manners, Place};
 use super::organisation::{Event, Expected, Organisation};
-use crate::harness::{Archived, Documents, Host, Invocation, World, lines};
+use crate::harness::{Archived, Documents, Host, Invocation, PATIENCE, World, lines};
 use crate::servers::sqs::REGION;
 
 /// The account of the credentials at hand.
@@ -138,7 +138,7 @@ pub fn until_all_is_known(host: &mut Host, organisation: &Organisation, document
         std::thread::sleep(Duration::from_millis(500));
         let wrong = wrong(organisation, &documents());
         let shown: Vec<&String> = wrong.iter().take(10).collect();
-        let is_late = patience.elapsed() > Duration::from_secs(340);
+        let is_late = patience.elapsed() > PATIENCE - Duration::from_secs(20);
         assert!(!is_late, "{} of {} are not known yet: {shown:#?}", wrong.len(), organisation.expected.len());
         wrong.is_empty().then_some(())
     });

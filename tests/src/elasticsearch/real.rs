@@ -181,8 +181,7 @@ fn a_wrong_template_holds_the_queue_until_it_is_right() {
         indexes.map(&json!({ "doc.kind": { "type": "keyword" } }));
         indexes.delete();
         host.until("an empty queue", |_| held().filter(|held| *held == (0.0, 0.0)));
-        host.signal("TERM");
-        host.ends().with_code(0).says("an event passed");
+        host.stops().says("an event passed");
         assert!(refused(&world.path("data/dead-letter")).is_empty());
         assert_same(&indexes.documents(), &world.documents("documents"));
     }

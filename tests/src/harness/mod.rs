@@ -19,7 +19,7 @@ use tempfile::TempDir;
 
 pub use files::{Archived, Documents, Letter, archive_line, files, letters, lines, sha256};
 pub use guest::{build, guest, target_is_installed, wasip2_guest};
-pub use host::{Ended, Host, Invocation, get, metric};
+pub use host::{Ended, Host, Invocation, PATIENCE, get, metric};
 pub use message::{generated, malformed, numbered, packed};
 
 /// A folder with pipelines, queues, archives. Gone when dropped.
