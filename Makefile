@@ -25,7 +25,7 @@ demo: build ## The main job, on samples of three accounts: events, collection, q
 
 test: lint ## Everything that must hold.
 	@rm -f target/release/skipped.txt
-	$(CARGO) test --release --workspace --features rayline/failpoints
+	$(CARGO) test --release --workspace --no-fail-fast --features rayline/failpoints
 	@cat target/release/skipped.txt 2>/dev/null || true
 
 lint: deny ## Formatting, lints, dependencies, docs.

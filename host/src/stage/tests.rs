@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::json;
 
-use super::{Failure, Instance, Verdict};
+use super::{Failure, Instance, OpenError, Verdict};
 use crate::engine::Engine;
 use crate::event::Event;
 use crate::grant::Grants;
@@ -26,8 +26,12 @@ fn frozen(name: &str) -> Plugin {
 }
 
 async fn transform(limits: &Limits) -> Instance {
+    open(limits).await.unwrap()
+}
+
+async fn open(limits: &Limits) -> Result<Instance, OpenError> {
     let context = json!({ "stage": "frozen", "options": {}, "instance": 0, "instances": 1, "seed": 7 });
-    Instance::open(&frozen("transform"), &Grants::default(), limits, context).await.unwrap()
+    Instance::open(&frozen("transform"), &Grants::default(), limits, context).await
 }
 
 fn events(bodies: &[&str]) -> Vec<Event> {
@@ -100,13 +104,14 @@ async fn a_call_hands_over_as_much_as_the_memory_may_hold() {
 
 #[tokio::test]
 async fn time_has_a_limit() {
-    let mut instance = transform(&Limits { call: Duration::from_nanos(1), ..LIMITS }).await;
     let batch = events(&["keep"; 20_000]);
-    let trap = loop {
-        if let Err(trap) = instance.process(&batch).await {
-            break trap;
+    let spend = async || -> Result<(), OpenError> {
+        let mut instance = open(&Limits { call: Duration::from_nanos(1), ..LIMITS }).await?;
+        loop {
+            _ = instance.process(&batch).await.map_err(OpenError::Trap)?;
         }
     };
+    let Err(OpenError::Trap(trap)) = spend().await else { panic!("it ends by its limit") };
     assert_eq!(trap.reason, "it spent its 0.000000001 s of computing or sleeping in one call (`limits.call_secs`)");
 }
 
