@@ -1,7 +1,8 @@
 //! Queue, bucket and indices of one test, and what is in them.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::time::Duration;
+use std::{fs, thread};
 
 use serde_json::{Value, json};
 
@@ -9,7 +10,7 @@ use crate::e2e::{assert_same, expected, reasons};
 use crate::harness::{
     Archived, Documents, Host, Invocation, Letter, World, archive_line, get, letters, metric, workspace,
 };
-use crate::servers::request::request;
+use crate::servers::request::{Answer, request};
 use crate::servers::sqs::{REGION, Sqs};
 use crate::servers::{Search, elasticmq, moto, unique};
 
@@ -119,7 +120,8 @@ impl Account {
     pub fn documents(&self) -> Documents {
         self.search("POST", &format!("{}-*/_refresh", self.prefix), Value::Null);
         let query = json!({ "size": 5_000, "version": true, "sort": ["_doc"] });
-        let mut page = self.search("POST", &format!("{}-*/_search?scroll=5m", self.prefix), query);
+        let complete = "scroll=5m&allow_partial_search_results=false";
+        let mut page = self.search("POST", &format!("{}-*/_search?{complete}", self.prefix), query);
         let mut documents = Documents::new();
         loop {
             let hits = page["hits"]["hits"].as_array_mut().expect("hits");
@@ -191,7 +193,15 @@ impl Account {
     fn search(&self, method: &str, path: &str, body: Value) -> Value {
         let body = if body.is_null() { String::new() } else { body.to_string() };
         let headers = [("content-type", "application/json")];
-        request(method, &format!("{}/{path}", self.url), &headers, body).json()
+        let url = format!("{}/{path}", self.url);
+        for _ in 0..300 {
+            match request(method, &url, &headers, body.as_str()) {
+                // An index that is new has not started all of its shards.
+                Answer { status: 503, .. } => thread::sleep(Duration::from_millis(200)),
+                answer => return answer.json(),
+            }
+        }
+        panic!("{url}: not available for a minute");
     }
 }
 
