@@ -46,6 +46,10 @@ mod guests;
 #[cfg(test)]
 mod swap;
 
+/// Where credentials of AWS come from.
+#[cfg(test)]
+mod credentials;
+
 /// Queues on SQS.
 #[cfg(test)]
 mod queues;

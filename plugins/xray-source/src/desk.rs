@@ -203,11 +203,11 @@ impl Desk {
 
     /// What is described tells its trace: units of one trace become one.
     fn resolve(&mut self, tools: &mut Tools<'_>, outcomes: &mut Vec<Outcome>) {
-        for mut unit in mem::take(&mut self.units) {
-            if !matches!(unit.trace, Trace::Unresolved) {
-                self.units.push(unit);
-                continue;
-            }
+        let is_open = |unit: &Unit| matches!(unit.trace, Trace::Unresolved);
+        let (open, others) = mem::take(&mut self.units).into_iter().partition(is_open);
+        self.units = others;
+        let open: Vec<Unit> = open;
+        for mut unit in open {
             unit.resolve();
             match unit.trace {
                 Trace::Wanted(_) => outcomes.extend(self.admit(unit, false, tools)),

@@ -26,7 +26,7 @@ pub struct Known {
 
 #[derive(Debug, Clone, Copy)]
 struct Fetch {
-    /// By the services' clock.
+    /// The earliest of its answers, by the services' clock.
     at: u64,
     /// In whole seconds, as on the queue. Absent: it was the last.
     due_at: Option<u64>,
@@ -42,7 +42,7 @@ pub struct Wanted<'a> {
     pub since: u64,
     /// Whether it tells that something has begun: then no earlier fetch was the last.
     pub is_begin: bool,
-    /// When the fetch was that it goes on from, by the services' clock; 0: there was none.
+    /// The latest answer of the fetch that it goes on from, by the services' clock; 0: there was none.
     pub fetched_at: u64,
 }
 

@@ -75,7 +75,7 @@ impl Outcome {
             })
         });
         unit.digest = Some(digest);
-        unit.fetched_at = known_at;
+        unit.fetched_at = unit.answered_at();
         unit.attempt += 1;
         let next = due_at.into_iter().flat_map(|due_at| unit.to_pending(due_at).parts()).collect();
         Outcome { event, next, handles: unit.handles, subject }

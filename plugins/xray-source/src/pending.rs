@@ -39,7 +39,8 @@ pub struct Pending {
     /// Of what the last fetch brought.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
-    /// When the last fetch was, by the services' clock; 0: there was none, or nobody answered.
+    /// The latest answer of the last fetch, by the services' clock: documents of an earlier fetch do not replace that one's.
+    /// 0: there was none, or nobody answered.
     #[serde(default, skip_serializing_if = "is_zero", serialize_with = "write_time", deserialize_with = "read_time")]
     pub fetched_at: u64,
     /// Its header says that it is not sampled.

@@ -39,7 +39,7 @@ pub struct Unit {
     pub attempt: u32,
     /// Of the fetch before this one.
     pub digest: Option<String>,
-    /// When that was, by the services' clock; 0: there was none, or nobody answered.
+    /// Its latest answer, by the services' clock; 0: there was none, or nobody answered.
     pub fetched_at: u64,
     /// A fetch after this time serves it.
     pub since: u64,
@@ -157,6 +157,12 @@ impl Unit {
 
     /// Takes over the messages of another that is about the same.
     pub fn merge(&mut self, other: Unit) {
+        // It goes on from a fetch that may be later than the answer that is here, or may have had the same one.
+        if other.digest.is_some()
+            && let Some(id) = self.trace_id()
+        {
+            self.trace = Trace::Wanted(id.to_owned());
+        }
         self.handles.extend(other.handles);
         self.discovered_at = self.discovered_at.min(other.discovered_at);
         self.give_up_at = self.give_up_at.max(other.give_up_at);
@@ -312,14 +318,24 @@ impl Unit {
 
     /// The `Date` of the earliest of the answers: what happened since, not all of them know. 0: nobody answered.
     pub fn known_at(&self) -> u64 {
+        self.dates().min().unwrap_or(0)
+    }
+
+    /// The `Date` of the latest of them.
+    pub fn answered_at(&self) -> u64 {
+        self.dates().max().unwrap_or(0)
+    }
+
+    /// The `Date` of each answer.
+    fn dates(&self) -> impl Iterator<Item = u64> {
         let trace = match &self.trace {
             Trace::Here { answer, .. } => Some(answer.date),
             _ => None,
         };
-        self.all_told().map(|told| told.date).chain(trace).filter(|date| *date > 0).min().unwrap_or(0)
+        self.all_told().map(|told| told.date).chain(trace).filter(|date| *date > 0)
     }
 
-    /// The `Date` of the latest answer: the trace's if there is one, since that is asked for last.
+    /// The trace's `Date`; where there is none, the latest of the descriptions.
     pub fn collected_at(&self) -> u64 {
         match &self.trace {
             Trace::Here { answer, .. } => answer.date,

@@ -122,13 +122,18 @@ pub const XRAY_SOURCE: &str = r#"plugin = "xray-source"
 
 /// The environment of a host that reaches AWS: the endpoint of X-Ray and Step Functions, and this STS.
 pub fn with_aws(invocation: Invocation, fake: &Fake, sts: &str) -> Invocation {
+    with_endpoints(invocation.with_credentials(), fake, sts)
+}
+
+/// The same without credentials.
+pub fn with_endpoints(invocation: Invocation, fake: &Fake, sts: &str) -> Invocation {
     let variables = [
         ("AWS_REGION", REGION),
         ("AWS_ENDPOINT_URL_XRAY", &fake.url),
         ("AWS_ENDPOINT_URL_SFN", &fake.url),
         ("AWS_ENDPOINT_URL_STS", sts),
     ];
-    variables.iter().fold(invocation.with_credentials(), |invocation, (name, value)| invocation.env(name, value))
+    variables.iter().fold(invocation, |invocation, (name, value)| invocation.env(name, value))
 }
 
 /// Waits until the documents say of each execution what happened, and shows what is wrong where that never comes.

@@ -40,6 +40,11 @@ impl Invocation {
         self
     }
 
+    pub fn without(mut self, name: &str) -> Invocation {
+        self.command.env_remove(name);
+        self
+    }
+
     /// With credentials of AWS that reach nothing by themselves, and no others.
     pub fn with_credentials(self) -> Invocation {
         let variables = [

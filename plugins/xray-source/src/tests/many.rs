@@ -90,6 +90,54 @@ fn another_collector_takes_over_half_way() {
 }
 
 #[test]
+fn pending_work_goes_on_from_the_latest_answer() {
+    let mut collector = Collector::new("{}");
+    put_execution(execution("a", "SUCCEEDED", Some(1)));
+    put_trace(trace(1, &[segment("a", "1", Some(BEGIN - 1.0))]));
+    (0..3).for_each(|_| testing::xray::fail(XRAY, &trace_id(1), throttled()));
+    notify(&arn("a"));
+    let run = collector.run(30);
+    let (second, body) = &run[0];
+    assert!(*second > 0, "the trace is answered later than the description");
+    let pending: Value = serde_json::from_slice(&testing::queue::delayed(EVENTS)[0].1).unwrap();
+    assert_eq!(pending["fetched_at"], body["collected_at"]);
+}
+
+#[test]
+fn an_execution_that_is_slow_to_tell_its_trace_joins_those_of_it() {
+    let mut collector = Collector::new("{}");
+    put_execution(execution("a", "SUCCEEDED", Some(1)));
+    put_trace(trace(1, &[segment("a", "1", Some(BEGIN - 1.0))]));
+    testing::xray::fail(XRAY, &arn("a"), throttled());
+    testing::xray::fail(XRAY, &trace_id(1), throttled());
+    notify(&arn("a"));
+    notify(&format!("Root={};Sampled=1", trace_id(1)));
+    assert_eq!(shorts(&collector.run(100)), ["1 partial(a=SUCCEEDED)+1", "59 settled(a=SUCCEEDED)+1"]);
+    assert_queue_is_empty();
+}
+
+#[test]
+fn an_answer_does_not_agree_with_itself() {
+    const QUICK: &str = r#"{"retry_secs":[1],"quiet_secs":1}"#;
+    let mut one = Collector::new(QUICK);
+    put_execution(execution("a", "SUCCEEDED", Some(1)));
+    put_trace(trace(1, &[segment("a", "1", Some(BEGIN - 1.0))]));
+    notify(&arn("a"));
+    let partial = one.collect();
+    assert_eq!(partial.iter().map(short).collect::<Vec<_>>(), ["partial(a=SUCCEEDED)+1"]);
+    // In the same second another one fetches the trace, but has to wait for the description until what was to be fetched
+    // again has come back.
+    let mut two = Collector::open(QUICK, None);
+    (0..3).for_each(|_| testing::xray::fail(XRAY, &arn("a"), throttled()));
+    notify(&format!("Root={};Sampled=1", trace_id(1)));
+    let run = two.run(20);
+    let (_, settled) = run.last().unwrap();
+    assert_eq!(short(settled), "settled(a=SUCCEEDED)+1");
+    assert!(settled["collected_at"].as_str() > partial[0]["collected_at"].as_str(), "{settled}");
+    assert_queue_is_empty();
+}
+
+#[test]
 fn what_another_collector_saw_later_is_not_done() {
     let mut collector = Collector::new("{}");
     put_execution(execution("a", "SUCCEEDED", Some(1)));

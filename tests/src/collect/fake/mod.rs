@@ -15,7 +15,7 @@ mod server;
 mod shapes;
 mod states;
 mod store;
-mod sts;
+pub mod sts;
 mod xray;
 
 use std::collections::BTreeMap;
@@ -64,6 +64,16 @@ impl Fake {
     pub fn guards(&self, account: &str, external_id: &str) {
         let external_ids = &mut self.shared.roles.lock().expect("no server fails here").external_ids;
         external_ids.insert(account.to_owned(), external_id.to_owned());
+    }
+
+    /// Credentials that it gives out from now on last so long, and are refused then.
+    pub fn gives_out_for(&self, life: Duration) {
+        self.shared.roles.lock().expect("no server fails here").life = life;
+    }
+
+    /// How often it gave out credentials.
+    pub fn given(&self) -> u64 {
+        self.shared.roles.lock().expect("no server fails here").given
     }
 
     /// Transaction Search is on in this account: its traces are in logs, and of so large a share in X-Ray too.

@@ -242,7 +242,7 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response
     if service == Service::Sts {
         let form = String::from_utf8(body.into()).expect("UTF-8");
         let own = place.as_ref().map(|place| place.account.as_str());
-        let (status, answer) = sts::answer(&shared.roles.lock().expect("no server fails here"), own, &form);
+        let (status, answer) = sts::answer(&mut shared.roles.lock().expect("no server fails here"), own, &form);
         return response(service, StatusCode::from_u16(status).expect("a status"), &[], answer);
     }
     let Some(place) = place else {

@@ -1,60 +1,84 @@
 //! STS, as far as a collector asks it: roles of any account, and whose credentials are.
 
 use std::collections::BTreeMap;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::Duration;
+
+use jiff::Timestamp;
 
 /// Which roles may be assumed, and how.
-#[derive(Default)]
 pub struct Roles {
     /// External ids that roles of an account ask for. An account with an empty one lets nobody in.
     pub external_ids: BTreeMap<String, String>,
+    /// How long credentials last.
+    pub life: Duration,
+    /// How often some were given out.
+    pub given: u64,
 }
 
-/// How credentials of a role begin. The account follows.
+impl Default for Roles {
+    fn default() -> Roles {
+        Roles { external_ids: BTreeMap::new(), life: Duration::from_secs(3600), given: 0 }
+    }
+}
+
+/// How the keys of temporary credentials begin. The account follows, and when they end, in seconds since 1970.
 const KEY: &str = "ASIAROLE";
 
-/// How long they last.
-const LIFE_SECS: i64 = 3600;
+/// The token of a pod, which stands for whoever signed it.
+pub const TOKEN: &str = "token-of-a-pod";
 
-/// The account of credentials that were given out here.
+/// An access key of this account that ends then.
+pub fn key(account: &str, end: Timestamp) -> String {
+    format!("{KEY}{account}{}", end.as_second())
+}
+
+/// The account of an access key of [`key`] that has not ended.
 pub fn account(key: &str) -> Option<String> {
-    key.strip_prefix(KEY).map(str::to_owned)
+    let (account, end) = key.strip_prefix(KEY)?.split_at_checked(12)?;
+    let end = Timestamp::from_second(end.parse().ok()?).ok()?;
+    (Timestamp::now() < end).then(|| account.to_owned())
 }
 
 /// Status and XML of an answer; `own` is the account of who asks.
-pub fn answer(roles: &Roles, own: Option<&str>, form: &str) -> (u16, String) {
+pub fn answer(roles: &mut Roles, own: Option<&str>, form: &str) -> (u16, String) {
     let fields: BTreeMap<String, String> = form
         .split('&')
         .filter_map(|field| field.split_once('='))
         .map(|(name, value)| (name.into(), decoded(value)))
         .collect();
     let field = |name: &str| fields.get(name).map_or("", String::as_str);
-    match (field("Action"), own) {
-        (_, None) => error("InvalidClientTokenId", "The security token included in the request is invalid."),
+    let action = field("Action");
+    let role = field("RoleArn");
+    let account = role.split(':').nth(4).unwrap_or_default();
+    match (action, own) {
+        ("AssumeRoleWithWebIdentity", _) if field("WebIdentityToken") != TOKEN => {
+            return error("InvalidIdentityToken", "No OpenIDConnect provider found in your account");
+        }
+        ("AssumeRoleWithWebIdentity", _) => {}
+        (_, None) => return error("InvalidClientTokenId", "The security token included in the request is invalid."),
         ("GetCallerIdentity", Some(account)) => {
             let inner = format!(
                 "<Arn>arn:aws:sts::{account}:assumed-role/rayline/rayline</Arn><UserId>AROA</UserId><Account>{account}</Account>"
             );
-            (200, wrapped("GetCallerIdentity", &inner))
+            return (200, wrapped(action, &inner));
         }
         ("AssumeRole", Some(_)) => {
-            let role = field("RoleArn");
-            let account = role.split(':').nth(4).unwrap_or_default();
             let wanted = roles.external_ids.get(account);
             if wanted.is_some_and(|wanted| wanted.is_empty() || wanted != field("ExternalId")) {
                 return error("AccessDenied", &format!("not authorized to perform sts:AssumeRole on resource: {role}"));
             }
-            let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs() as i64;
-            let end = jiff::Timestamp::from_second(now + LIFE_SECS).expect("a time");
-            let inner = format!(
-                "<Credentials><AccessKeyId>{KEY}{account}</AccessKeyId><SecretAccessKey>secret</SecretAccessKey>\
-                 <SessionToken>token</SessionToken><Expiration>{end}</Expiration></Credentials>\
-                 <AssumedRoleUser><AssumedRoleId>AROA:rayline</AssumedRoleId><Arn>{role}</Arn></AssumedRoleUser>"
-            );
-            (200, wrapped("AssumeRole", &inner))
         }
-        (other, _) => error("InvalidAction", other),
+        (other, _) => return error("InvalidAction", other),
     }
+    roles.given += 1;
+    let end = Timestamp::now() + roles.life;
+    let key = key(account, end);
+    let inner = format!(
+        "<Credentials><AccessKeyId>{key}</AccessKeyId><SecretAccessKey>secret</SecretAccessKey>\
+         <SessionToken>token</SessionToken><Expiration>{end}</Expiration></Credentials>\
+         <AssumedRoleUser><AssumedRoleId>AROA:rayline</AssumedRoleId><Arn>{role}</Arn></AssumedRoleUser>"
+    );
+    (200, wrapped(action, &inner))
 }
 
 fn wrapped(action: &str, inner: &str) -> String {
