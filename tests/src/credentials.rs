@@ -1,4 +1,4 @@
-//! Every place that credentials come from, and that those which end are renewed.
+//! Every place that credentials come from, that those which end are renewed, and that a user's stage calls AWS without them.
 
 use std::time::Duration;
 
@@ -11,8 +11,9 @@ use serde_json::{Value, json};
 
 use crate::collect::collector::{OWN, Site, with_endpoints};
 use crate::collect::fake::{Fake, Machine, Manners, Place, sts};
-use crate::harness::World;
+use crate::harness::{World, guest, numbered};
 use crate::servers::sqs::REGION;
+use crate::servers::{moto, unique};
 
 /// What the metadata services of a machine and of a task, and IAM Identity Center, ask for and answer.
 const SECRET: &str = "who-may-ask";
@@ -166,4 +167,37 @@ fn credentials_of_a_role_are_renewed_before_they_end() {
     host.stops();
     let refused: u64 = site.fake.calls().values().map(|calls| calls.refused).sum();
     assert_eq!(refused, 0, "calls with credentials that have ended");
+}
+
+/// The role is of another account, and so is the queue that only its credentials lead to.
+#[test]
+fn a_stage_calls_an_api_of_aws_with_credentials_that_it_never_has() {
+    let (world, name) = (World::new(), unique("called"));
+    moto().sqs_of(TASK, "CreateQueue", &json!({ "QueueName": name }));
+    let queue_url = format!("{}/{TASK}/{name}", moto().url);
+    world.send("in.queue", &numbered(20));
+    world.write(
+        "call.toml",
+        format!(
+            r#"
+            data_dir = "data"
+            [sources.in]
+            plugin = "queue-source"
+            grants.queue = "file:in.queue"
+            options.stop_when_empty = true
+            [sinks.out]
+            plugin = {:?}
+            inputs = ["in"]
+            grants.api = {{ urls = ["{}"], auth = {{ aws = "sqs", region = "{REGION}", role_arn = "arn:aws:iam::{TASK}:role/sender" }} }}
+            options.queue_url = "{queue_url}"
+            "#,
+            guest("guest-aws-call"),
+            moto().url
+        ),
+    );
+    let host = world.rayline(&["run", "call.toml"]).with_credentials();
+    host.env("AWS_REGION", REGION).env("AWS_ENDPOINT_URL_STS", &moto().url).succeeds();
+    let names = json!({ "QueueUrl": queue_url, "AttributeNames": ["ApproximateNumberOfMessages"] });
+    let answer = moto().sqs_of(TASK, "GetQueueAttributes", &names);
+    assert_eq!(answer["Attributes"]["ApproximateNumberOfMessages"], "20", "{answer}");
 }
