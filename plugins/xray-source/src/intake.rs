@@ -49,6 +49,7 @@ impl Plan {
         let beside: Beside = serde_json::from_str(&message.attrs).unwrap_or_default();
         let now = clock::now();
         let found_at = beside.attributes.sent_at.as_deref().and_then(nanoseconds).unwrap_or(now).min(now);
+        let is_again = beside.attributes.receive_count.is_some_and(|count| count > 1);
         let dead = |message, reason| {
             let event = Some(unreadable(message, reason));
             Intake::Outcome(Outcome { event, handles: vec![handle], ..Outcome::default() })
@@ -61,7 +62,14 @@ impl Plan {
             Said::Pending(pending) if pending.due_at > now => {
                 Intake::Outcome(Outcome { next: vec![*pending], handles: vec![handle], ..Outcome::default() })
             }
-            Said::Pending(pending) => Intake::Unit(Box::new(self.resume(*pending, message, handle))),
+            Said::Pending(pending) => {
+                let mut unit = self.resume(*pending, message, handle);
+                if is_again {
+                    // Whoever had it before may have handed over something later than any fetch that is known here.
+                    (unit.since, unit.after) = (now, now);
+                }
+                Intake::Unit(Box::new(unit))
+            }
             Said::Notice(mut notice) => {
                 let own = beside.own.account.zip(beside.own.region);
                 let place = own.map(|(account, region)| Place { account, region }).or(notice.place.take());
@@ -79,6 +87,9 @@ impl Plan {
                 {
                     let mut unit = self.resume(self.fresh(vec![arn], None, found_at), message, handle);
                     unit.tell(event);
+                    if is_again {
+                        unit.since = unit.since.max(now);
+                    }
                     return Intake::Unit(Box::new(unit));
                 }
                 // Each goes its own way: a message of its own. Of a header beside executions that is not sampled, they
@@ -101,8 +112,15 @@ impl Plan {
         let place = executions.first().and_then(|arn| Some(arn::ExecutionArn::parse(arn)?.place()));
         let now = clock::now();
         let give_up_at = now.saturating_add(self.timing.give_up_after);
-        let pending =
-            Pending { trace_id, executions, due_at: now, discovered_at: found_at, give_up_at, ..Pending::default() };
+        let pending = Pending {
+            trace_id,
+            executions,
+            due_at: now,
+            discovered_at: found_at,
+            give_up_at,
+            after: now,
+            ..Pending::default()
+        };
         pending.at(place)
     }
 
@@ -138,7 +156,8 @@ impl Plan {
             give_up_at,
             attempt: pending.attempt,
             digest: pending.digest,
-            fetched_at: pending.fetched_at,
+            after: pending.after,
+            is_stale: pending.is_stale,
             since: pending.due_at,
             moved_at: clock::monotonic(),
             ..Unit::default()

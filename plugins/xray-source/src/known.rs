@@ -42,8 +42,8 @@ pub struct Wanted<'a> {
     pub since: u64,
     /// Whether it tells that something has begun: then no earlier fetch was the last.
     pub is_begin: bool,
-    /// The latest answer of the fetch that it goes on from, by the services' clock; 0: there was none.
-    pub fetched_at: u64,
+    /// The latest answer of the fetch that it goes on from, or when it came first; 0: nobody knows.
+    pub after: u64,
 }
 
 /// What to do about it.
@@ -70,7 +70,7 @@ impl Known {
         let soon = fetch.due_at.filter(|due_at| (now + 1..=now + SOON).contains(due_at));
         let is_new_enough = fetch.at > wanted.since.saturating_add(SLACK);
         // Somebody else may have seen more since this instance thought that it was the last.
-        let is_continued = wanted.fetched_at > 0 && fetch.at > wanted.fetched_at.saturating_add(SLACK);
+        let is_continued = wanted.after > 0 && fetch.at > wanted.after.saturating_add(SLACK);
         let is_served = match fetch.due_at {
             Some(_) => is_new_enough || soon.is_some(),
             None => is_continued || (is_new_enough && !wanted.is_begin),
@@ -146,7 +146,7 @@ mod tests {
         known.fetched(&place, "later", ["c"].into_iter(), second(100), Some(second(9000)));
         known.fetched(&place, "last", ["d"].into_iter(), second(100), None);
         let [open, later, last] = ["open", "later", "last"].map(|subject| known.named(&place, subject));
-        for (trace_id, executions, since, is_begin, fetched_at, expected) in [
+        for (trace_id, executions, since, is_begin, after, expected) in [
             (Some("open"), vec![], 90, false, 0, Served(open)),
             (Some("open"), vec!["a", "b"], 90, false, 0, Served(open)),
             (Some("open"), vec!["a", "x"], 90, false, 0, Align(second(160))),
@@ -169,9 +169,9 @@ mod tests {
             (Some("new"), vec![], 0, false, 0, Work),
             (None, vec![], 0, false, 0, Work),
         ] {
-            let (since, fetched_at) = (second(since), second(fetched_at));
-            let text = format!("{trace_id:?} {executions:?} {since} {is_begin} {fetched_at}");
-            let wanted = Wanted { place: Some(&place), trace_id, executions, since, is_begin, fetched_at };
+            let (since, after) = (second(since), second(after));
+            let text = format!("{trace_id:?} {executions:?} {since} {is_begin} {after}");
+            let wanted = Wanted { place: Some(&place), trace_id, executions, since, is_begin, after };
             assert_eq!(known.arrival(&wanted, second(110)), expected, "{text}");
         }
         // What is due now is not served by itself.
@@ -181,7 +181,7 @@ mod tests {
             executions: vec![],
             since,
             is_begin: false,
-            fetched_at: second(50),
+            after: second(50),
         };
         assert_eq!(known.arrival(&wanted(second(160)), second(160)), Work);
         known.fetched(&place, "open", ["a"].into_iter(), second(161), Some(second(190) + 5));

@@ -51,7 +51,7 @@ impl Outcome {
         let verdict = match decision {
             Decision::Last(verdict) => Some(verdict),
             Decision::Again { .. } => {
-                let is_new = !situation.is_same && unit.has_something();
+                let is_new = !unit.is_repeated(&digest) && unit.has_something();
                 (is_new && tools.plan.hand_over == HandOver::Early).then_some(Verdict::Partial)
             }
         };
@@ -74,8 +74,9 @@ impl Outcome {
                 unreadable(unit.message.clone(), reason)
             })
         });
+        unit.is_stale = unit.is_repeated(&digest) && !unit.is_later();
         unit.digest = Some(digest);
-        unit.fetched_at = unit.answered_at();
+        unit.after = unit.after.max(unit.answered_at());
         unit.attempt += 1;
         let next = due_at.into_iter().flat_map(|due_at| unit.to_pending(due_at).parts()).collect();
         Outcome { event, next, handles: unit.handles, subject }

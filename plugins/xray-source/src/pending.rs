@@ -39,10 +39,13 @@ pub struct Pending {
     /// Of what the last fetch brought.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
-    /// The latest answer of the last fetch, by the services' clock: documents of an earlier fetch do not replace that one's.
-    /// 0: there was none, or nobody answered.
+    /// Only a fetch after this tells anything new: the latest answer of the last one, by the services' clock, or when a
+    /// message came that asks. Documents of an earlier one would not replace what that one brought.
     #[serde(default, skip_serializing_if = "is_zero", serialize_with = "write_time", deserialize_with = "read_time")]
-    pub fetched_at: u64,
+    pub after: u64,
+    /// Whether the last fetch brought nothing later than that: where the next does not either, it is as late as it gets.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub is_stale: bool,
     /// Its header says that it is not sampled.
     #[serde(default, skip_serializing_if = "is_false")]
     pub is_unsampled: bool,
@@ -143,13 +146,13 @@ mod tests {
         );
         assert_eq!(serde_json::from_str::<Pending>(&text).unwrap(), pending);
         let more = Pending {
-            fetched_at: 1_767_225_601 * SECOND,
+            after: 1_767_225_601 * SECOND,
             is_unsampled: true,
             events: vec![serde_json::json!({ "executionArn": "arn" })],
             ..pending
         };
         let text = more.to_json();
-        let end = r#","fetched_at":"2026-01-01T00:00:01Z","is_unsampled":true,"events":[{"executionArn":"arn"}]}"#;
+        let end = r#","after":"2026-01-01T00:00:01Z","is_unsampled":true,"events":[{"executionArn":"arn"}]}"#;
         assert!(text.ends_with(end), "{text}");
         assert_eq!(serde_json::from_str::<Pending>(&text).unwrap(), more);
         assert!(serde_json::from_str::<Pending>(&text.replace("pending/1", "pending/2")).is_err());

@@ -1,5 +1,6 @@
 //! The whole stage against a queue and accounts in memory, with a clock that the tests move.
 
+mod chance;
 mod many;
 mod messages;
 mod real;

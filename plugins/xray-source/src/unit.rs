@@ -39,8 +39,10 @@ pub struct Unit {
     pub attempt: u32,
     /// Of the fetch before this one.
     pub digest: Option<String>,
-    /// Its latest answer, by the services' clock; 0: there was none, or nobody answered.
-    pub fetched_at: u64,
+    /// Only answers after this tell anything new: when that was, or when a message came that asks.
+    pub after: u64,
+    /// Whether that brought the same as the one before, but nothing later: one answer for two fetches, or a recording.
+    pub is_stale: bool,
     /// A fetch after this time serves it.
     pub since: u64,
     /// Whether an event told that something has begun.
@@ -157,12 +159,6 @@ impl Unit {
 
     /// Takes over the messages of another that is about the same.
     pub fn merge(&mut self, other: Unit) {
-        // It goes on from a fetch that may be later than the answer that is here, or may have had the same one.
-        if other.digest.is_some()
-            && let Some(id) = self.trace_id()
-        {
-            self.trace = Trace::Wanted(id.to_owned());
-        }
         self.handles.extend(other.handles);
         self.discovered_at = self.discovered_at.min(other.discovered_at);
         self.give_up_at = self.give_up_at.max(other.give_up_at);
@@ -171,7 +167,8 @@ impl Unit {
         self.digest =
             if other.attempt >= self.attempt { other.digest.or(self.digest.take()) } else { self.digest.take() };
         self.since = self.since.max(other.since);
-        self.fetched_at = self.fetched_at.max(other.fetched_at);
+        self.after = self.after.max(other.after);
+        self.is_stale &= other.is_stale;
         self.is_begin |= other.is_begin;
         for (arn, mut theirs) in other.executions {
             let state = mem::replace(&mut theirs.state, State::Unasked);
@@ -197,7 +194,7 @@ impl Unit {
             executions: self.executions.keys().map(String::as_str).collect(),
             since: self.since,
             is_begin: self.is_begin,
-            fetched_at: self.fetched_at,
+            after: self.after,
         }
     }
 
@@ -287,6 +284,16 @@ impl Unit {
         format!("{:016x}", told.fold(trace, u64::wrapping_add))
     }
 
+    /// Whether this fetch brought what the one before did.
+    pub fn is_repeated(&self, digest: &str) -> bool {
+        self.digest.as_deref() == Some(digest)
+    }
+
+    /// Whether all of it was answered later.
+    pub fn is_later(&self) -> bool {
+        self.known_at() > self.after
+    }
+
     pub fn situation(&self, digest: &str, now: u64) -> Situation {
         let in_trace = |arn: &String| self.facts().is_some_and(|facts| facts.executions.contains(arn));
         let is_untraced =
@@ -308,7 +315,7 @@ impl Unit {
             is_running: self.all_told().any(|told| told.is_running),
             is_refused: self.executions.values().any(|it| it.is_listed && it.state == State::Refused),
             is_stood_in: self.executions.values().any(|it| it.is_listed && it.is_refused),
-            is_same: self.digest.as_deref() == Some(digest),
+            is_confirmed: self.is_repeated(digest) && (self.is_later() || self.is_stale),
             latest_end: ends.max().filter(|end| *end > 0).unwrap_or(self.discovered_at),
             attempt: self.attempt,
             give_up_at: self.give_up_at,
@@ -380,7 +387,8 @@ impl Unit {
             discovered_at: self.discovered_at,
             give_up_at: self.give_up_at,
             digest: self.digest.clone(),
-            fetched_at: self.fetched_at,
+            after: self.after,
+            is_stale: self.is_stale,
             is_unsampled: matches!(self.trace, Trace::Unsampled) && self.executions.is_empty(),
             events: self.only_events(),
             ..Pending::default()

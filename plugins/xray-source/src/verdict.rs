@@ -60,8 +60,8 @@ pub struct Situation {
     pub is_refused: bool,
     /// Whether the description of one was refused, also where an event stands in.
     pub is_stood_in: bool,
-    /// Whether this fetch brought what the one before did.
-    pub is_same: bool,
+    /// Whether this fetch brought what the one before did, and is another.
+    pub is_confirmed: bool,
     /// When the last part of it ended, or it was discovered.
     pub latest_end: u64,
     pub attempt: u32,
@@ -123,7 +123,7 @@ impl Situation {
                 // What is full stays as it is, also what is in progress in it.
                 let is_at_rest = !self.is_running && !self.is_refused && (!is_in_progress || limit_exceeded);
                 let is_quiet = self.now >= self.quiet_at(timing, is_incomplete && !limit_exceeded);
-                match (limit_exceeded, is_at_rest && self.is_same) {
+                match (limit_exceeded, is_at_rest && self.is_confirmed) {
                     (true, true) => Decision::Last(LimitExceeded),
                     (false, true) if is_quiet || is_over => Decision::Last(Settled),
                     _ if !is_over => again,
@@ -187,7 +187,7 @@ mod tests {
             is_running: false,
             is_refused: false,
             is_stood_in: false,
-            is_same: true,
+            is_confirmed: true,
             latest_end: NOW - 600 * SECOND,
             attempt: 1,
             give_up_at: NOW + DAY,
@@ -204,14 +204,14 @@ mod tests {
         let complete = here(false, false, false);
         let cases: Vec<(&str, Situation, Decision)> = vec![
             ("complete and confirmed", base, last(Settled)),
-            ("complete for the first time", Situation { is_same: false, ..base }, again(15)),
+            ("complete for the first time", Situation { is_confirmed: false, ..base }, again(15)),
             ("complete and still warm", Situation { latest_end: NOW - 20 * SECOND, ..base }, again(40)),
             (
                 "complete for the first time and still warm",
-                Situation { latest_end: NOW, is_same: false, attempt: 0, ..base },
+                Situation { latest_end: NOW, is_confirmed: false, attempt: 0, ..base },
                 again(60),
             ),
-            ("complete at last: confirmed soon", Situation { is_same: false, attempt: 9, ..base }, again(15)),
+            ("complete at last: confirmed soon", Situation { is_confirmed: false, attempt: 9, ..base }, again(15)),
             ("in progress", situation(here(true, false, false)), again(60)),
             ("in progress for long", Situation { attempt: 9, ..situation(here(true, false, false)) }, again(300)),
             (
@@ -232,15 +232,23 @@ mod tests {
                 Situation { latest_end: NOW - 1800 * SECOND, ..situation(here(false, false, true)) },
                 last(Settled),
             ),
-            ("never twice the same at the end", Situation { is_same: false, give_up_at: NOW, ..base }, last(Partial)),
+            (
+                "never twice the same at the end",
+                Situation { is_confirmed: false, give_up_at: NOW, ..base },
+                last(Partial),
+            ),
             ("one refused", Situation { is_refused: true, ..base }, again(60)),
             ("full", situation(here(true, true, true)), last(LimitExceeded)),
             ("full, running", Situation { is_running: true, ..situation(here(true, true, true)) }, again(60)),
-            ("full, for the first time", Situation { is_same: false, ..situation(here(false, true, true)) }, again(15)),
+            (
+                "full, for the first time",
+                Situation { is_confirmed: false, ..situation(here(false, true, true)) },
+                again(15),
+            ),
             ("unsampled", situation(TraceState::Unsampled), last(Unsampled)),
             (
                 "unsampled, once is enough",
-                Situation { is_same: false, ..situation(TraceState::Unsampled) },
+                Situation { is_confirmed: false, ..situation(TraceState::Unsampled) },
                 last(Unsampled),
             ),
             ("unsampled, running", Situation { is_running: true, ..situation(TraceState::Unsampled) }, again(60)),
@@ -307,7 +315,7 @@ mod tests {
                     is_described: bits & 1 > 0,
                     is_running: bits & 2 > 0,
                     is_refused: bits & 4 > 0,
-                    is_same: bits & 8 > 0,
+                    is_confirmed: bits & 8 > 0,
                     is_stood_in: bits & 16 > 0,
                     attempt: 0,
                     give_up_at: NOW + 7 * DAY,

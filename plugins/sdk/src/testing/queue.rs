@@ -42,7 +42,7 @@ pub fn take(binding: &str) -> Vec<(String, Vec<u8>)> {
 pub fn crash(binding: &str) {
     with(binding, |queue| {
         for (_, (attrs, body)) in std::mem::take(&mut queue.received) {
-            queue.push(attrs, body);
+            queue.push_again(&attrs, body);
         }
     });
 }
@@ -61,6 +61,14 @@ impl Queue {
     fn push(&mut self, attrs: String, body: Vec<u8>) {
         self.next_handle += 1;
         self.visible.push_back((self.next_handle, attrs, body));
+    }
+
+    /// What was received comes again, and says so.
+    fn push_again(&mut self, attrs: &str, body: Vec<u8>) {
+        let mut attrs: serde_json::Map<String, serde_json::Value> = serde_json::from_str(attrs).unwrap_or_default();
+        let count = attrs.get("receive_count").and_then(serde_json::Value::as_u64).unwrap_or(1);
+        attrs.insert("receive_count".to_owned(), (count + 1).into());
+        self.push(serde_json::Value::from(attrs).to_string(), body);
     }
 
     /// Puts what is no longer delayed where it can be received.
@@ -95,7 +103,7 @@ pub(crate) fn delete(binding: &str, handles: &[u64]) -> Result<Vec<ItemError>, E
 }
 
 pub(crate) fn release(binding: &str, handles: &[u64]) -> Result<Vec<ItemError>, Error> {
-    granted(binding, |queue| take_back(queue, handles, |queue, attrs, body| queue.push(attrs, body)))
+    granted(binding, |queue| take_back(queue, handles, |queue, attrs, body| queue.push_again(&attrs, body)))
 }
 
 pub(crate) fn send(binding: &str, messages: &Outgoing) -> Result<Vec<ItemError>, Error> {

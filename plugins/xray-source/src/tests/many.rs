@@ -100,7 +100,7 @@ fn pending_work_goes_on_from_the_latest_answer() {
     let (second, body) = &run[0];
     assert!(*second > 0, "the trace is answered later than the description");
     let pending: Value = serde_json::from_slice(&testing::queue::delayed(EVENTS)[0].1).unwrap();
-    assert_eq!(pending["fetched_at"], body["collected_at"]);
+    assert_eq!(pending["after"], body["collected_at"]);
 }
 
 #[test]
@@ -145,12 +145,12 @@ fn what_another_collector_saw_later_is_not_done() {
     notify(&arn("a"));
     assert_eq!(collector.run(100).len(), 2, "for this one it is settled");
     let second = |n: u64| (BEGIN as u64 + n) * SECOND;
-    let pending = |fetched_at| {
+    let pending = |after| {
         let (trace_id, place) = (Some(trace_id(1)), arn::ExecutionArn::parse(&arn("a")).map(|it| it.place()));
         let digest = Some("another".to_owned());
         let give_up_at = second(10_000);
         let pending =
-            Pending { trace_id, digest, attempt: 1, fetched_at, due_at: second(90), give_up_at, ..Pending::default() };
+            Pending { trace_id, digest, attempt: 1, after, due_at: second(90), give_up_at, ..Pending::default() };
         pending.at(place).to_json()
     };
     notify(&pending(second(0)));
