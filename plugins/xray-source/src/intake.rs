@@ -65,8 +65,7 @@ impl Plan {
             Said::Pending(pending) => {
                 let mut unit = self.resume(*pending, message, handle);
                 if is_again {
-                    // Whoever had it before may have handed over something later than any fetch that is known here.
-                    (unit.since, unit.after) = (now, now);
+                    unit.came_again(now);
                 }
                 Intake::Unit(Box::new(unit))
             }
@@ -88,7 +87,7 @@ impl Plan {
                     let mut unit = self.resume(self.fresh(vec![arn], None, found_at), message, handle);
                     unit.tell(event);
                     if is_again {
-                        unit.since = unit.since.max(now);
+                        unit.came_again(now);
                     }
                     return Intake::Unit(Box::new(unit));
                 }
@@ -166,6 +165,12 @@ impl Plan {
 }
 
 impl Unit {
+    /// Whoever had its message before may have handed over something later than any fetch that is known here.
+    fn came_again(&mut self, now: u64) {
+        (self.since, self.is_stale) = (u64::MAX, false);
+        self.after = self.after.max(now);
+    }
+
     /// What an event says of its execution.
     fn tell(&mut self, event: Option<Told>) {
         self.since = u64::MAX;

@@ -42,8 +42,6 @@ pub struct Wanted<'a> {
     pub since: u64,
     /// Whether it tells that something has begun: then no earlier fetch was the last.
     pub is_begin: bool,
-    /// The latest answer of the fetch that it goes on from, or when it came first; 0: nobody knows.
-    pub after: u64,
 }
 
 /// What to do about it.
@@ -69,11 +67,9 @@ impl Known {
         let covered = wanted.executions.iter().all(|arn| self.subject_of.get(self.execution(arn)) == brought);
         let soon = fetch.due_at.filter(|due_at| (now + 1..=now + SOON).contains(due_at));
         let is_new_enough = fetch.at > wanted.since.saturating_add(SLACK);
-        // Somebody else may have seen more since this instance thought that it was the last.
-        let is_continued = wanted.after > 0 && fetch.at > wanted.after.saturating_add(SLACK);
         let is_served = match fetch.due_at {
             Some(_) => is_new_enough || soon.is_some(),
-            None => is_continued || (is_new_enough && !wanted.is_begin),
+            None => is_new_enough && !wanted.is_begin,
         };
         match soon {
             _ if covered && is_served => Arrival::Served(subject),
@@ -146,43 +142,31 @@ mod tests {
         known.fetched(&place, "later", ["c"].into_iter(), second(100), Some(second(9000)));
         known.fetched(&place, "last", ["d"].into_iter(), second(100), None);
         let [open, later, last] = ["open", "later", "last"].map(|subject| known.named(&place, subject));
-        for (trace_id, executions, since, is_begin, after, expected) in [
-            (Some("open"), vec![], 90, false, 0, Served(open)),
-            (Some("open"), vec!["a", "b"], 90, false, 0, Served(open)),
-            (Some("open"), vec!["a", "x"], 90, false, 0, Align(second(160))),
-            (Some("open"), vec![], 99, false, 0, Served(open)),
-            (None, vec!["b"], 90, false, 0, Served(open)),
-            (None, vec!["b"], 105, false, 0, Served(open)),
-            (None, vec!["x"], 90, false, 0, Work),
-            (None, vec!["c"], 105, false, 0, Work),
-            (None, vec!["c"], 105, false, 50, Work),
-            (None, vec!["c"], 90, false, 0, Served(later)),
-            (None, vec!["d"], 90, false, 0, Served(last)),
-            (None, vec!["d"], 90, true, 0, Work),
-            (None, vec!["d"], 105, false, 0, Work),
-            // It goes on from a fetch before the last, from the last itself, and from one of another collector after it.
-            (None, vec!["d"], 105, false, 50, Served(last)),
-            (None, vec!["d"], 105, false, 100, Work),
-            (Some("last"), vec![], 105, false, 104, Work),
-            (Some("last"), vec!["d", "x"], 105, false, 50, Work),
-            (None, vec!["a"], 90, true, 0, Served(open)),
-            (Some("new"), vec![], 0, false, 0, Work),
-            (None, vec![], 0, false, 0, Work),
+        for (trace_id, executions, since, is_begin, expected) in [
+            (Some("open"), vec![], 90, false, Served(open)),
+            (Some("open"), vec!["a", "b"], 90, false, Served(open)),
+            (Some("open"), vec!["a", "x"], 90, false, Align(second(160))),
+            (Some("open"), vec![], 99, false, Served(open)),
+            (None, vec!["b"], 90, false, Served(open)),
+            (None, vec!["b"], 105, false, Served(open)),
+            (None, vec!["x"], 90, false, Work),
+            (None, vec!["c"], 105, false, Work),
+            (None, vec!["c"], 90, false, Served(later)),
+            (None, vec!["d"], 90, false, Served(last)),
+            (None, vec!["d"], 90, true, Work),
+            (None, vec!["d"], 105, false, Work),
+            (None, vec!["a"], 90, true, Served(open)),
+            (Some("new"), vec![], 0, false, Work),
+            (None, vec![], 0, false, Work),
         ] {
-            let (since, after) = (second(since), second(after));
-            let text = format!("{trace_id:?} {executions:?} {since} {is_begin} {after}");
-            let wanted = Wanted { place: Some(&place), trace_id, executions, since, is_begin, after };
+            let since = second(since);
+            let text = format!("{trace_id:?} {executions:?} {since} {is_begin}");
+            let wanted = Wanted { place: Some(&place), trace_id, executions, since, is_begin };
             assert_eq!(known.arrival(&wanted, second(110)), expected, "{text}");
         }
         // What is due now is not served by itself.
-        let wanted = |since| Wanted {
-            place: Some(&place),
-            trace_id: Some("open"),
-            executions: vec![],
-            since,
-            is_begin: false,
-            after: second(50),
-        };
+        let wanted =
+            |since| Wanted { place: Some(&place), trace_id: Some("open"), executions: vec![], since, is_begin: false };
         assert_eq!(known.arrival(&wanted(second(160)), second(160)), Work);
         known.fetched(&place, "open", ["a"].into_iter(), second(161), Some(second(190) + 5));
         assert_eq!(known.arrival(&wanted(second(190)), second(190) + 1), Work);

@@ -60,7 +60,9 @@ impl Outcome {
             Decision::Again { due_at } => Some(due_at),
         };
         let known_at = unit.known_at();
-        let subject = unit.place.as_ref().zip(unit.subject()).map(|(place, subject)| {
+        // Where nobody describes an execution, each message tells what nothing else does: none is served by another.
+        let named = unit.place.as_ref().zip(unit.subject()).filter(|_| !situation.is_stood_in);
+        let subject = named.map(|(place, subject)| {
             let arns = unit.executions.keys().map(String::as_str);
             tools.known.fetched(place, subject, arns, known_at, due_at)
         });
@@ -98,6 +100,7 @@ impl Outcome {
         let event = event.and_then(|verdict| Event::raw(&unit, verdict));
         if event.is_some() {
             pending.digest = Some(digest);
+            pending.after = pending.after.max(unit.answered_at());
         }
         Outcome { event, next: pending.parts(), handles: unit.handles, ..Outcome::default() }
     }

@@ -39,11 +39,11 @@ pub struct Pending {
     /// Of what the last fetch brought.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
-    /// Only a fetch after this tells anything new: the latest answer of the last one, by the services' clock, or when a
-    /// message came that asks. Documents of an earlier one would not replace what that one brought.
+    /// Only a fetch after this confirms the last one: its latest answer, by the services' clock, or when a message came that
+    /// asks. Documents of an earlier one would not replace what that one brought.
     #[serde(default, skip_serializing_if = "is_zero", serialize_with = "write_time", deserialize_with = "read_time")]
     pub after: u64,
-    /// Whether the last fetch brought nothing later than that: where the next does not either, it is as late as it gets.
+    /// Whether the last fetch brought the same as the one before it, and none later: the next that brings the same counts.
     #[serde(default, skip_serializing_if = "is_false")]
     pub is_stale: bool,
     /// Its header says that it is not sampled.

@@ -39,9 +39,10 @@ pub struct Unit {
     pub attempt: u32,
     /// Of the fetch before this one.
     pub digest: Option<String>,
-    /// Only answers after this tell anything new: when that was, or when a message came that asks.
+    /// Only answers after this confirm that: when it was, or when a message came that asks.
     pub after: u64,
-    /// Whether that brought the same as the one before, but nothing later: one answer for two fetches, or a recording.
+    /// Whether that brought the same as the one before it, and none later: the next that brings the same counts. It is one
+    /// answer for two fetches, or a recording, whose date stands still.
     pub is_stale: bool,
     /// A fetch after this time serves it.
     pub since: u64,
@@ -175,13 +176,15 @@ impl Unit {
             let mine = self.executions.entry(arn.clone()).or_insert_with(|| Execution::unasked(false));
             mine.is_listed |= theirs.is_listed;
             mine.is_refused |= theirs.is_refused;
-            mine.event = mine.event.take().or(theirs.event);
             // It may have been redriven between two descriptions.
             let is_later = state.told_at() >= mine.state.told_at();
             match state {
                 State::Told(told) if is_later => self.told(&arn, told),
                 state if mine.state == State::Unasked => mine.state = state,
                 _ => {}
+            }
+            if let Some(event) = theirs.event {
+                self.told_by_event(&arn, event);
             }
         }
     }
@@ -192,9 +195,8 @@ impl Unit {
             place: self.place.as_ref(),
             trace_id: self.trace_id(),
             executions: self.executions.keys().map(String::as_str).collect(),
-            since: self.since,
+            since: if self.attempt > 0 { self.since.max(self.after) } else { self.since },
             is_begin: self.is_begin,
-            after: self.after,
         }
     }
 
@@ -210,6 +212,19 @@ impl Unit {
         self.payload_bytes += told.json.len();
         if let Some(execution) = self.executions.get_mut(arn) {
             execution.state = State::Told(told);
+        }
+    }
+
+    /// An event tells of an execution. The latest counts.
+    fn told_by_event(&mut self, arn: &str, event: Told) {
+        let Some(execution) = self.executions.get_mut(arn) else { return };
+        let order = |told: &Told| (told.latest, !told.is_running);
+        if execution.only_event().is_some_and(|before| order(before) >= order(&event)) {
+            return;
+        }
+        match &execution.state {
+            State::Told(told) if told.date == 0 => self.told(arn, event),
+            _ => execution.event = Some(event),
         }
     }
 
@@ -315,7 +330,7 @@ impl Unit {
             is_running: self.all_told().any(|told| told.is_running),
             is_refused: self.executions.values().any(|it| it.is_listed && it.state == State::Refused),
             is_stood_in: self.executions.values().any(|it| it.is_listed && it.is_refused),
-            is_confirmed: self.is_repeated(digest) && (self.is_later() || self.is_stale),
+            is_confirmed: self.is_repeated(digest) && (self.is_later() || self.is_stale || now >= self.give_up_at),
             latest_end: ends.max().filter(|end| *end > 0).unwrap_or(self.discovered_at),
             attempt: self.attempt,
             give_up_at: self.give_up_at,
@@ -422,5 +437,34 @@ impl Unit {
             _ => 0,
         };
         trace + self.payload_bytes + self.message.body.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::Payloads;
+    use crate::pending::SECOND;
+
+    #[test]
+    fn what_confirms_a_fetch() {
+        for (date, after, is_stale, now, expected, why) in [
+            (20, 10, false, 30, true, "later than the one before"),
+            (10, 10, false, 30, false, "the same answer"),
+            (10, 15, false, 30, false, "answered before somebody asked"),
+            (10, 15, true, 30, true, "as late as it gets"),
+            (10, 15, false, 100, true, "it is given up"),
+        ] {
+            let told = Told::read(r#"{"executionArn":"a","status":"SUCCEEDED"}"#.into(), date * SECOND, Payloads::Full);
+            let execution = Execution { state: State::Told(told.unwrap()), ..Execution::unasked(true) };
+            let mut unit = Unit { after: after * SECOND, is_stale, give_up_at: 100 * SECOND, ..Unit::default() };
+            unit.executions.insert("a".into(), execution);
+            let digest = unit.new_digest();
+            assert!(!unit.situation(&digest, now * SECOND).is_confirmed, "{why}: of the first");
+            unit.digest = Some(digest.clone());
+            assert_eq!(unit.situation(&digest, now * SECOND).is_confirmed, expected, "{why}");
+            unit.merge(Unit::default());
+            assert!(!unit.is_stale, "{why}: somebody asks anew");
+        }
     }
 }

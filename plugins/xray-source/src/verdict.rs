@@ -60,7 +60,7 @@ pub struct Situation {
     pub is_refused: bool,
     /// Whether the description of one was refused, also where an event stands in.
     pub is_stood_in: bool,
-    /// Whether this fetch brought what the one before did, and is another.
+    /// Whether this fetch brought what the one before did, and counts as another.
     pub is_confirmed: bool,
     /// When the last part of it ended, or it was discovered.
     pub latest_end: u64,

@@ -125,7 +125,7 @@ fn recorded(folder: &str) -> Vec<Trace> {
 /// Those files of a folder that are JSON; none where it is not there.
 fn files(folder: &str) -> Vec<Value> {
     let Ok(files) = fs::read_dir(workspace(folder)) else { return Vec::new() };
-    let read = |path| serde_json::from_slice(&fs::read(path).expect("a file")).ok();
+    let read = |path| serde_json::from_slice(&fs::read(path).ok()?).ok();
     files.map(|entry| entry.expect("an entry").path()).filter_map(read).collect()
 }
 

@@ -1,4 +1,4 @@
-//! Two collectors share a queue, and nothing happens in order. In the end the index says of every execution what is true.
+//! Three collectors share a queue, and nothing happens in order. In the end the index says of every execution what is true.
 
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -6,7 +6,9 @@ use proptest::test_runner::Config;
 
 use super::*;
 
-const OPTIONS: &str = r#"{"retry_secs":[1,2],"quiet_secs":2}"#;
+const OPTIONS: &str = r#"{"retry_secs":[5,10],"quiet_secs":5}"#;
+
+const COLLECTORS: usize = 3;
 
 /// `a` and `b` are of trace 1, `c` is of trace 2.
 const EXECUTIONS: [(&str, u32); 3] = [("a", 1), ("b", 1), ("c", 2)];
@@ -24,7 +26,7 @@ enum Act {
     Read(Index),
     /// What a collector handed over is safe, or is given back.
     Settle(Index, bool),
-    /// A collector is gone, and another one begins. What it held comes again.
+    /// A collector is gone, and another one begins. What anybody held comes again.
     Crash(Index),
 }
 
@@ -34,7 +36,8 @@ fn act() -> impl Strategy<Value = Act> {
         1 => (1..=2_u32).prop_map(Act::Late),
         2 => (any::<Index>(), 1..5_usize).prop_map(|(execution, times)| Act::Throttle(execution, times)),
         2 => (1..=2_u32, 1..5_usize).prop_map(|(trace, times)| Act::ThrottleTrace(trace, times)),
-        4 => (100..2_500_u64).prop_map(Act::Advance),
+        4 => (100..8_000_u64).prop_map(Act::Advance),
+        1 => (60_000..90_000_u64).prop_map(Act::Advance),
         6 => any::<Index>().prop_map(Act::Read),
         4 => (any::<Index>(), prop::bool::weighted(0.8)).prop_map(|(collector, is_done)| Act::Settle(collector, is_done)),
         1 => any::<Index>().prop_map(Act::Crash),
@@ -43,14 +46,16 @@ fn act() -> impl Strategy<Value = Act> {
 
 /// Collectors, and what they have handed over.
 struct Chance {
-    collectors: Vec<(Collector, Vec<Seen>)>,
+    collectors: Vec<(Collector, Vec<(usize, Seen)>)>,
     segments: [Vec<Value>; 2],
-    bodies: Vec<Value>,
+    /// What was handed over, and whether it is known to be safe. The rest may have been written or not.
+    bodies: Vec<(Value, bool)>,
 }
 
 impl Chance {
     fn new() -> Chance {
-        let collectors = vec![(Collector::new(OPTIONS), Vec::new()), (Collector::open(OPTIONS, None), Vec::new())];
+        let others = (1..COLLECTORS).map(|_| Collector::open(OPTIONS, None));
+        let collectors = std::iter::once(Collector::new(OPTIONS)).chain(others).map(|it| (it, Vec::new())).collect();
         let mut chance = Chance { collectors, segments: Default::default(), bodies: Vec::new() };
         for (name, trace) in EXECUTIONS {
             put_execution(execution(name, "SUCCEEDED", Some(trace)));
@@ -86,45 +91,54 @@ impl Chance {
             }
             Act::Advance(millis) => testing::clock::advance(Duration::from_millis(*millis)),
             Act::Read(index) => {
-                let (collector, open) = &mut self.collectors[index.index(2)];
-                let seen = collector.read();
-                self.bodies.extend(seen.iter().map(|seen| serde_json::from_str::<Value>(&seen.body).unwrap()));
-                open.extend(seen);
+                self.read(index.index(COLLECTORS));
             }
             Act::Settle(index, is_done) => {
-                let (collector, open) = &mut self.collectors[index.index(2)];
-                let outcome = if *is_done { Outcome::Done } else { Outcome::Released };
-                collector.settle(&std::mem::take(open), outcome);
+                self.settle(index.index(COLLECTORS), if *is_done { Outcome::Done } else { Outcome::Released });
             }
             Act::Crash(index) => {
-                self.collectors[index.index(2)] = (Collector::open(OPTIONS, None), Vec::new());
+                self.collectors[index.index(COLLECTORS)] = (Collector::open(OPTIONS, None), Vec::new());
                 testing::queue::crash(EVENTS);
             }
         }
     }
 
+    fn read(&mut self, index: usize) {
+        let (collector, open) = &mut self.collectors[index];
+        for seen in collector.read() {
+            self.bodies.push((serde_json::from_str(&seen.body).unwrap(), false));
+            open.push((self.bodies.len() - 1, seen));
+        }
+    }
+
+    fn settle(&mut self, index: usize, outcome: Outcome) {
+        let (collector, open) = &mut self.collectors[index];
+        let (places, seen): (Vec<usize>, Vec<Seen>) = std::mem::take(open).into_iter().unzip();
+        collector.settle(&seen, outcome);
+        places.into_iter().for_each(|place| self.bodies[place].1 = outcome == Outcome::Done);
+    }
+
     /// Until all is done.
     fn finish(&mut self) {
         for step in 0..800 {
-            for index in 0..2 {
-                let (collector, open) = &mut self.collectors[index];
-                open.extend(collector.read());
-                let seen = std::mem::take(open);
-                collector.settle(&seen, Outcome::Done);
-                self.bodies.extend(seen.iter().map(|seen| serde_json::from_str::<Value>(&seen.body).unwrap()));
+            for index in 0..COLLECTORS {
+                self.read(index);
+                self.settle(index, Outcome::Done);
             }
             testing::clock::advance(Duration::from_millis(if step < 400 { 250 } else { 5_000 }));
         }
         assert_queue_is_empty();
     }
 
-    /// Of what was handed over of an execution, that which is left in an index: of one version, whichever came last.
-    fn left(&self, name: &str) -> Vec<&Value> {
-        let is_of = |body: &&Value| body["executions"].as_array().unwrap().iter().any(|it| it["name"] == name);
-        let version =
-            |body: &Value| (body["trace"].is_object(), body["collected_at"].as_str().unwrap_or_default().to_owned());
-        let latest = self.bodies.iter().filter(is_of).map(version).max();
-        self.bodies.iter().filter(is_of).filter(|body| Some(version(body)) == latest).collect()
+    /// Of what was handed over of an execution, that which is left in an index: of one version, whichever came last. What
+    /// is not known to be safe may be there or not.
+    fn left(&self, name: &str, is_all_written: bool) -> Vec<&Value> {
+        let written = self.bodies.iter().filter(|(_, is_safe)| *is_safe || is_all_written).map(|(body, _)| body);
+        let of = |body: &&Value| body["executions"].as_array().unwrap().iter().any(|it| it["name"] == name);
+        let version = |body: &Value| (body["trace"].is_object(), body["collected_at"].as_str().map(str::to_owned));
+        let written: Vec<&Value> = written.filter(of).collect();
+        let latest = written.iter().map(|body| version(body)).max();
+        written.into_iter().filter(|body| Some(version(body)) == latest).collect()
     }
 }
 
@@ -141,17 +155,17 @@ proptest! {
             });
             acts.iter().for_each(|act| chance.act(act));
             chance.finish();
-            for (name, trace) in EXECUTIONS {
-                if !is_told(name, trace) {
-                    continue;
-                }
-                let left = chance.left(name);
-                assert!(!left.is_empty(), "nothing of {name}");
+            for (name, trace) in EXECUTIONS.into_iter().filter(|(name, trace)| is_told(name, *trace)) {
                 let parts = chance.segments[trace as usize - 1].len();
-                for body in left {
-                    let found = (body["verdict"].as_str(), body["trace"]["Segments"].as_array().map(Vec::len));
-                    let shown: Vec<_> = chance.bodies.iter().map(|body| (short(body), &body["collected_at"])).collect();
-                    assert_eq!(found, (Some("settled"), Some(parts)), "{name}: {shown:#?}");
+                for is_all_written in [false, true] {
+                    let left = chance.left(name, is_all_written);
+                    assert!(!left.is_empty(), "nothing of {name}");
+                    for body in left {
+                        let found = (body["verdict"].as_str(), body["trace"]["Segments"].as_array().map(Vec::len));
+                        let shown = chance.bodies.iter().map(|(body, is_safe)| (short(body), &body["collected_at"], is_safe));
+                        let shown: Vec<_> = shown.collect();
+                        assert_eq!(found, (Some("settled"), Some(parts)), "{name}: {shown:#?}");
+                    }
                 }
             }
         });

@@ -145,20 +145,19 @@ fn what_another_collector_saw_later_is_not_done() {
     notify(&arn("a"));
     assert_eq!(collector.run(100).len(), 2, "for this one it is settled");
     let second = |n: u64| (BEGIN as u64 + n) * SECOND;
-    let pending = |after| {
+    let pending = |due_at, after| {
         let (trace_id, place) = (Some(trace_id(1)), arn::ExecutionArn::parse(&arn("a")).map(|it| it.place()));
         let digest = Some("another".to_owned());
         let give_up_at = second(10_000);
-        let pending =
-            Pending { trace_id, digest, attempt: 1, after, due_at: second(90), give_up_at, ..Pending::default() };
+        let pending = Pending { trace_id, digest, attempt: 1, after, due_at, give_up_at, ..Pending::default() };
         pending.at(place).to_json()
     };
-    notify(&pending(second(0)));
+    notify(&pending(second(50), second(40)));
     assert_eq!(shorts(&collector.run(50)), [""; 0], "that was before");
     assert_queue_is_empty();
     let late = json!({ "id": "2", "parent_id": "1", "name": "f", "start_time": BEGIN, "end_time": BEGIN + 90.0 });
     put_trace(trace(1, &[segment("a", "1", Some(BEGIN - 1.0)), late]));
-    notify(&pending(second(80)));
+    notify(&pending(second(90), second(80)));
     assert_eq!(shorts(&collector.run(50)), ["0 partial(a=SUCCEEDED)+2", "15 settled(a=SUCCEEDED)+2"]);
     assert_queue_is_empty();
 }

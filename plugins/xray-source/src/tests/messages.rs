@@ -151,6 +151,33 @@ fn what_is_under_way_is_no_failure() {
     assert_queue_is_empty();
 }
 
+/// Nobody describes it: each event tells what nothing else does.
+#[test]
+fn of_events_of_an_execution_that_is_refused_the_latest_counts() {
+    let [running, ended] = ["RUNNING", "SUCCEEDED"].map(|status| event(&execution("a", status, Some(1))));
+    for (messages, secs) in [([&running, &ended], 0), ([&ended, &running], 0), ([&running, &ended], 5)] {
+        alone(|| {
+            let mut collector = Collector::new("{}");
+            keep_failing(&arn("a"), &CapabilityError::Permanent("not allowed".into()));
+            let mut run = Vec::new();
+            for message in messages {
+                notify(message);
+                if secs > 0 {
+                    run.extend(collector.run(secs));
+                }
+            }
+            run.extend(collector.run(8 * 86_400 / 60));
+            for _ in 0..8 * 24 * 4 {
+                advance(900);
+                run.extend(collector.collect().into_iter().map(|body| (0, body)));
+            }
+            let shown = shorts(&run);
+            assert!(shown.iter().any(|it| it.ends_with("not_found(a=SUCCEEDED)")), "{shown:?}");
+            assert_queue_is_empty();
+        });
+    }
+}
+
 #[test]
 fn headers_that_are_not_sampled_go_out_too() {
     let header = |n| format!("Root={};Sampled=0", trace_id(n));

@@ -32,6 +32,9 @@ impl Sink for SendMessage {
         for (event, answer) in batch.iter().zip(http::send(API, &requests)?) {
             match answer {
                 Ok(response) if response.status == 200 => {}
+                Ok(response) if response.status == 429 || response.status >= 500 => {
+                    out.retry(&event, String::from_utf8_lossy(&response.body), None);
+                }
                 Ok(response) => out.reject(&event, String::from_utf8_lossy(&response.body)),
                 Err(CapabilityError::Temporary { reason, after }) => out.retry(&event, reason, after),
                 Err(error) => return Err(error.into()),

@@ -24,7 +24,7 @@ impl Default for Roles {
 /// How the keys of temporary credentials begin. The account follows, and when they end, in seconds since 1970.
 const KEY: &str = "ASIAROLE";
 
-/// The token of a pod, which stands for whoever signed it.
+/// The only token of a web identity that is accepted.
 pub const TOKEN: &str = "token-of-a-pod";
 
 /// An access key of this account that ends then.
@@ -71,7 +71,8 @@ pub fn answer(roles: &mut Roles, own: Option<&str>, form: &str) -> (u16, String)
         (other, _) => return error("InvalidAction", other),
     }
     roles.given += 1;
-    let end = Timestamp::now() + roles.life;
+    // In whole seconds, as the key has it.
+    let end = Timestamp::from_second((Timestamp::now() + roles.life).as_second()).expect("a time");
     let key = key(account, end);
     let inner = format!(
         "<Credentials><AccessKeyId>{key}</AccessKeyId><SecretAccessKey>secret</SecretAccessKey>\
