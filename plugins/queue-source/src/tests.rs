@@ -71,7 +71,7 @@ fn done_is_deleted_and_released_comes_again() {
     source.settle(&settled(&tickets[..1], Outcome::Done)).unwrap();
     source.settle(&settled(&tickets[1..2], Outcome::Released)).unwrap();
     assert_eq!(testing::queue::held(QUEUE), 1, "the third is still open");
-    assert_eq!(testing::queue::take(QUEUE), [("{}".to_owned(), b"b".to_vec())]);
+    assert_eq!(testing::queue::take(QUEUE), [(r#"{"receive_count":2}"#.to_owned(), b"b".to_vec())]);
 }
 
 #[test]

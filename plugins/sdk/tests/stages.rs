@@ -188,7 +188,7 @@ fn a_source_hands_out_tickets_and_settles_them() {
     let settle = |ticket, outcome| Settlement { ticket, outcome };
     relay.settle(&[settle(1, Outcome::Done), settle(2, Outcome::Done), settle(3, Outcome::Released)]).unwrap();
     assert_eq!(testing::queue::held("in"), 0);
-    assert_eq!(testing::queue::take("in"), [(r#"{"message_id":"m"}"#.to_owned(), b"three".to_vec())]);
+    assert_eq!(testing::queue::take("in"), [(r#"{"message_id":"m","receive_count":2}"#.to_owned(), b"three".to_vec())]);
 }
 
 /// Writes an object for each batch.

@@ -25,7 +25,8 @@ pub fn grant(binding: &str) {
     with(binding, |_| ());
 }
 
-/// Puts a message into the binding's queue, as if it had been sent. `attrs` is what a reader gets to see.
+/// Puts a message into the binding's queue, as if it had been sent. `attrs` is what a reader gets to see; where it comes
+/// again, with `receive_count`.
 pub fn put(binding: &str, attrs: &str, body: &[u8]) {
     with(binding, |queue| queue.push(attrs.to_owned(), body.to_vec()));
 }
