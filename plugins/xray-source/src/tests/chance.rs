@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use proptest::sample::Index;
-use proptest::test_runner::Config;
+use proptest::test_runner::{Config, RngSeed};
 
 use super::*;
 
@@ -142,8 +142,15 @@ impl Chance {
     }
 }
 
+// The same schedules in every run: whoever breaks one sees it.
 proptest! {
-    #![proptest_config(Config { cases: 2_000, max_shrink_iters: 20_000, failure_persistence: None, ..Config::default() })]
+    #![proptest_config(Config {
+        cases: 2_000,
+        max_shrink_iters: 20_000,
+        failure_persistence: None,
+        rng_seed: RngSeed::Fixed(7),
+        ..Config::default()
+    })]
     #[test]
     fn whatever_happens_everything_is_settled_in_the_end(acts in prop::collection::vec(act(), 1..60)) {
         alone(|| {
