@@ -203,10 +203,7 @@ impl Desk {
 
     /// What is described tells its trace: units of one trace become one.
     fn resolve(&mut self, tools: &mut Tools<'_>, outcomes: &mut Vec<Outcome>) {
-        let is_open = |unit: &Unit| matches!(unit.trace, Trace::Unresolved);
-        let (open, others) = mem::take(&mut self.units).into_iter().partition(is_open);
-        self.units = others;
-        let open: Vec<Unit> = open;
+        let open: Vec<Unit> = self.units.extract_if(.., |unit| matches!(unit.trace, Trace::Unresolved)).collect();
         for mut unit in open {
             unit.resolve();
             match unit.trace {
@@ -268,11 +265,8 @@ impl Desk {
     }
 
     fn put_off_fetches(&mut self, plan: &Plan, due_at: u64, outcomes: &mut Vec<Outcome>) {
-        let (wanted, others) =
-            mem::take(&mut self.units).into_iter().partition(|unit| matches!(unit.trace, Trace::Wanted(_)));
-        self.units = others;
-        let wanted: Vec<Unit> = wanted;
-        outcomes.extend(wanted.into_iter().map(|unit| Outcome::unanswered(unit, due_at, plan)));
+        let wanted = self.units.extract_if(.., |unit| matches!(unit.trace, Trace::Wanted(_)));
+        outcomes.extend(wanted.map(|unit| Outcome::unanswered(unit, due_at, plan)));
     }
 
     fn finish(&mut self, tools: &mut Tools<'_>, outcomes: &mut Vec<Outcome>) {

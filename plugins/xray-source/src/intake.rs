@@ -50,6 +50,12 @@ impl Plan {
         let now = clock::now();
         let found_at = beside.attributes.sent_at.as_deref().and_then(nanoseconds).unwrap_or(now).min(now);
         let is_again = beside.attributes.receive_count.is_some_and(|count| count > 1);
+        let taken = |mut unit: Unit| {
+            if is_again {
+                unit.came_again(now);
+            }
+            Intake::Unit(Box::new(unit))
+        };
         let dead = |message, reason| {
             let event = Some(unreadable(message, reason));
             Intake::Outcome(Outcome { event, handles: vec![handle], ..Outcome::default() })
@@ -62,13 +68,7 @@ impl Plan {
             Said::Pending(pending) if pending.due_at > now => {
                 Intake::Outcome(Outcome { next: vec![*pending], handles: vec![handle], ..Outcome::default() })
             }
-            Said::Pending(pending) => {
-                let mut unit = self.resume(*pending, message, handle);
-                if is_again {
-                    unit.came_again(now);
-                }
-                Intake::Unit(Box::new(unit))
-            }
+            Said::Pending(pending) => taken(self.resume(*pending, message, handle)),
             Said::Notice(mut notice) => {
                 let own = beside.own.account.zip(beside.own.region);
                 let place = own.map(|(account, region)| Place { account, region }).or(notice.place.take());
@@ -79,17 +79,14 @@ impl Plan {
                 if let (0, [mention]) = (notice.executions.len(), notice.traces.as_slice()) {
                     let mut unit = self.resume(fresh_trace(mention), message, handle);
                     unit.since = u64::MAX;
-                    return Intake::Unit(Box::new(unit));
+                    return taken(unit);
                 }
                 if let ([_], []) = (notice.executions.as_slice(), notice.traces.as_slice())
                     && let Some((arn, event)) = notice.executions.pop()
                 {
                     let mut unit = self.resume(self.fresh(vec![arn], None, found_at), message, handle);
                     unit.tell(event);
-                    if is_again {
-                        unit.came_again(now);
-                    }
-                    return Intake::Unit(Box::new(unit));
+                    return taken(unit);
                 }
                 // Each goes its own way: a message of its own. Of a header beside executions that is not sampled, they
                 // tell themselves.
@@ -109,18 +106,7 @@ impl Plan {
     /// Work that was found now.
     pub fn fresh(&self, executions: Vec<String>, trace_id: Option<String>, found_at: u64) -> Pending {
         let place = executions.first().and_then(|arn| Some(arn::ExecutionArn::parse(arn)?.place()));
-        let now = clock::now();
-        let give_up_at = now.saturating_add(self.timing.give_up_after);
-        let pending = Pending {
-            trace_id,
-            executions,
-            due_at: now,
-            discovered_at: found_at,
-            give_up_at,
-            after: now,
-            ..Pending::default()
-        };
-        pending.at(place)
+        Pending::fresh(executions, trace_id, found_at, self.timing.give_up_after).at(place)
     }
 
     /// Goes on with pending work.

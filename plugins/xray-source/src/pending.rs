@@ -1,6 +1,7 @@
 //! `rayline.pending/1`: what is still to be done, as it waits on the event queue. Made and read by this stage only.
 
 use rayline_message::{nanoseconds, rfc3339};
+use rayline_sdk::clock;
 use rayline_sdk::xray::Place;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
@@ -62,6 +63,13 @@ pub enum Schema {
 }
 
 impl Pending {
+    /// Work that was found at that time, due now.
+    pub fn fresh(executions: Vec<String>, trace_id: Option<String>, discovered_at: u64, give_up_after: u64) -> Pending {
+        let now = clock::now();
+        let give_up_at = now.saturating_add(give_up_after);
+        Pending { trace_id, executions, due_at: now, discovered_at, give_up_at, after: now, ..Pending::default() }
+    }
+
     /// Where its trace and executions are.
     pub fn place(&self) -> Option<Place> {
         Some(Place { account: self.account_id.clone()?, region: self.region.clone()? })

@@ -133,17 +133,7 @@ impl Sweep {
         }
         let (trace_id, executions) =
             if found.is_trace { (Some(found.subject), Vec::new()) } else { (None, vec![found.subject]) };
-        let give_up_at = now.saturating_add(self.give_up_after);
-        let pending = Pending {
-            trace_id,
-            executions,
-            due_at: now,
-            discovered_at: now,
-            give_up_at,
-            after: now,
-            ..Pending::default()
-        };
-        Some(pending.at(Some(found.place)))
+        Some(Pending::fresh(executions, trace_id, now, self.give_up_after).at(Some(found.place)))
     }
 }
 

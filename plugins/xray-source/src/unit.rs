@@ -361,7 +361,7 @@ impl Unit {
     pub fn collected_at(&self) -> u64 {
         match &self.trace {
             Trace::Here { answer, .. } => answer.date,
-            _ => self.all_told().map(|told| told.date).max().unwrap_or(0),
+            _ => self.answered_at(),
         }
     }
 
