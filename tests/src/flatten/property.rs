@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 use serde_json::Value;
 
 use super::{ALL, Outcome, differential, generated, message};
@@ -10,7 +11,13 @@ use super::{ALL, Outcome, differential, generated, message};
 const OBJECTS: [&str; 4] = ["xray.annotations", "xray.metadata", "aws.extra", "xray.exceptions"];
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 3000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 3000,
+        failure_persistence: None,
+        // The same messages in every run: whoever breaks one sees it.
+        rng_seed: RngSeed::Fixed(7),
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn documents_keep_their_form(payload in generated::message()) {

@@ -260,7 +260,8 @@ fn payloads_that_wait_take_bounded_memory() {
     let received = |page: &str| metric(page, &["component_received_event_bytes_total{", "component_id=\"out\""]);
     host.until("a payload", |_| received(&get(&address, "/metrics")?.1).filter(|bytes| *bytes > 0.0));
     let peak = host.peak_memory();
-    assert!(peak < 450_000_000, "{peak} bytes");
+    // One that waits and one on its way through the stages: 450 MB were seen. With all ten in memory they are 870.
+    assert!(peak < 600_000_000, "{peak} bytes");
 }
 
 /// An object of the archive stands for a payload that looks compressed.
