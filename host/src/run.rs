@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use fail::fail_point;
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
@@ -183,7 +184,7 @@ impl Running {
         let mut stopped = self.stop.subscribe();
         let overtime = async move {
             let _ = stopped.wait_for(|stop| *stop).await;
-            sleep(DRAIN).await;
+            sleep(drain()).await;
         };
         tokio::pin!(overtime);
         let mut drained = Drained::All;
@@ -213,12 +214,17 @@ impl Running {
                 }
             }
         }
-        if timeout(DRAIN, &mut self.letters).await.is_err() {
+        if timeout(drain(), &mut self.letters).await.is_err() {
             error!(pipeline = self.name, "the dead letter could not be written in time, its events come again");
             self.letters.abort();
         }
         first.map_or(Ok(drained), Err)
     }
+}
+
+fn drain() -> Duration {
+    fail_point!("drain", |secs| secs.and_then(|secs| secs.parse().ok()).map_or(DRAIN, Duration::from_secs));
+    DRAIN
 }
 
 /// Ends a pipeline in good order.

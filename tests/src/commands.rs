@@ -216,6 +216,7 @@ fn a_host_whose_output_nobody_reads_ends_when_it_is_told_twice() {
         format!(
             r#"
             data_dir = "data"
+            api.address = "127.0.0.1:0"
             [sources.in]
             plugin = {:?}
             options.count = 1_000_000
@@ -228,9 +229,13 @@ fn a_host_whose_output_nobody_reads_ends_when_it_is_told_twice() {
         ),
     );
     let mut host = world.rayline(&["run", "pipeline.toml"]).start_unread();
-    host.until_it_says("running");
-    // The pipe is full.
-    std::thread::sleep(std::time::Duration::from_secs(2));
+    let address = host.address();
+    // More than a pipe holds.
+    host.until("more than can be written", |_| {
+        let (_, page) = get(&address, "/metrics")?;
+        let received = metric(&page, &["component_received_event_bytes_total{", "component_id=\"out\""])?;
+        (received > 200_000.0).then_some(())
+    });
     host.signal("TERM");
     host.until_it_says("stopping");
     host.signal("TERM");

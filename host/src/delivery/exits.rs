@@ -82,6 +82,8 @@ impl Exits {
             match verdict {
                 None => {
                     good += 1;
+                    // Counted before: whoever sees that it has left the queue finds it here.
+                    self.stage.metrics.sent.inc();
                     self.stage.metrics.sent_bytes.inc_by(claimed.event.body.len() as u64);
                     claimed.claim.done();
                 }
@@ -97,7 +99,6 @@ impl Exits {
                 }
             }
         }
-        self.stage.metrics.sent.inc_by(good as u64);
         again.extend(self.judge(good, bad).await);
         (again, later)
     }

@@ -151,7 +151,7 @@ fn a_large_object_is_written_and_read_in_parts() {
     let (world, bucket) = (World::new(), Bucket::new());
     let sent: Vec<String> = (0..60).map(|n| format!("{{\"n\":{n},\"x\":\"{}\"}}", "x".repeat(1_000_000))).collect();
     world.send("in.queue", &sent);
-    let whole = "options.format = \"body\"\nbatch = { max_bytes = 200_000_000, timeout_secs = 20 }";
+    let whole = "options.format = \"body\"\nbatch = { max_bytes = 200_000_000, timeout_secs = 3600 }";
     let pipeline = archive_to(&format!("\"s3://{}\"", bucket.0)).replace("archive-sink", "file-sink");
     world.write("archive.toml", format!("limits.in_flight_bytes = 300_000_000\n{pipeline}\n{whole}"));
     rayline(&world, &["run", "archive.toml"]).succeeds();
@@ -245,7 +245,7 @@ fn what_is_written_in_parts_is_encrypted() {
     world.send("in.queue", &sent);
     let pipeline = archive_to(r#"{ url = "s3://bucket/raw", kms_key_id = "alias/logs" }"#);
     let pipeline = pipeline.replace("archive-sink", "file-sink");
-    let whole = "options.format = \"body\"\nbatch = { max_bytes = 30_000_000, timeout_secs = 20 }";
+    let whole = "options.format = \"body\"\nbatch = { max_bytes = 30_000_000, timeout_secs = 3600 }";
     world.write("archive.toml", format!("{pipeline}\n{whole}"));
     on_s3(world.rayline(&["run", "archive.toml"]), &recorder.url).succeeds();
     let heads = recorder.heads();

@@ -84,7 +84,8 @@ impl Account {
 
     /// `rayline run central.toml`
     pub fn central(&self) -> Invocation {
-        self.rayline(&["run", "pipelines/central.toml"])
+        // At its end it writes hundreds of objects, one after the other, to one process of Python.
+        self.rayline(&["run", "pipelines/central.toml"]).env("FAILPOINTS", "drain=return(300)")
     }
 
     /// Puts messages into the queue, as a collector does.

@@ -50,7 +50,8 @@ fn an_execution_is_collected_as_often_as_wanted() {
 
 #[test]
 fn what_is_stopped_goes_on_and_others_keep_their_folders() {
-    let world = world("{ retry_secs = [5] }");
+    // Time to stop it in.
+    let world = world("{ retry_secs = [15] }");
     world.write("rayline-data/collect/checkpoints/collect/executions-0", "{}");
     let mut first = world.rayline(&COLLECT).start();
     first.until("the first message", |host| host.stdout().contains(r#""verdict":"partial""#).then_some(()));

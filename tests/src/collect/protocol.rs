@@ -336,6 +336,7 @@ fn a_bad_day_is_the_same_in_each_run() {
 #[test]
 fn more_calls_than_the_rate_allows_are_throttled() {
     let fake = fake(Manners { rate: Some(2.0), ..Manners::good() });
+    fake.stop_clock();
     let arn = put_execution(&fake, "one", &[(0, "RUNNING")]);
     let client = states(&fake, "AKID1");
     let describe = || code(wait(client.describe_execution().execution_arn(&arn).send()));

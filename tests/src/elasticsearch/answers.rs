@@ -49,11 +49,15 @@ fn whatever_a_server_answers_each_document_ends_where_it_belongs() {
 #[test]
 fn writes_in_flight_follow_what_the_server_can_take() {
     let (in_flight, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-    let refuses = Arc::new(AtomicBool::new(false));
-    let (now, peak, refusing) = (in_flight, most.clone(), refuses.clone());
+    let (seen, refuses) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let (now, peak, is_seen, refusing) = (in_flight, most.clone(), seen.clone(), refuses.clone());
     let fake = Fake::start(move |_| {
         peak.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
         sleep(Duration::from_millis(200));
+        // Two at once stay until the test has seen it.
+        while peak.load(Ordering::SeqCst) >= 2 && !is_seen.load(Ordering::SeqCst) {
+            sleep(Duration::from_millis(10));
+        }
         now.fetch_sub(1, Ordering::SeqCst);
         if refusing.load(Ordering::SeqCst) { Reply::Refused(429, "") } else { Reply::Written }
     });
@@ -76,6 +80,7 @@ fn writes_in_flight_follow_what_the_server_can_take() {
     until(&mut host, "more at once", |limit| limit >= 2.0);
     host.until("two at once", |_| (most.load(Ordering::SeqCst) >= 2).then_some(()));
     refuses.store(true, Ordering::SeqCst);
+    seen.store(true, Ordering::SeqCst);
     until(&mut host, "one at a time", |limit| limit == 1.0);
     refuses.store(false, Ordering::SeqCst);
     host.until("everything", |_| {

@@ -14,7 +14,7 @@ use super::binary;
 
 /// How long a test waits for anything before it gives up. Long: a busy machine takes a minute to compile
 /// a component.
-pub const PATIENCE: Duration = Duration::from_secs(360);
+pub const PATIENCE: Duration = Duration::from_secs(600);
 
 /// A command line that is not started yet.
 pub struct Invocation {

@@ -19,7 +19,7 @@ pub mod sts;
 mod xray;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 use std::time::Duration;
 
@@ -97,6 +97,11 @@ impl Fake {
         self.shared.store.lock().expect("no server fails here").put_trace(place, trace, now);
     }
 
+    /// From now on time passes by [`Fake::skip`] alone.
+    pub fn stop_clock(&self) {
+        self.shared.clock.stop();
+    }
+
     /// What arrives within this time from now has arrived.
     pub fn skip(&self, time: Duration) {
         self.shared.clock.skip(time);
@@ -131,19 +136,25 @@ impl Drop for Fake {
     }
 }
 
-/// Time that a test can skip.
+/// Time that a test can skip and stop.
 struct Clock {
     started: std::time::Instant,
+    stopped: OnceLock<Duration>,
     skipped: Mutex<Duration>,
 }
 
 impl Clock {
     fn start() -> Clock {
-        Clock { started: std::time::Instant::now(), skipped: Mutex::default() }
+        Clock { started: std::time::Instant::now(), stopped: OnceLock::new(), skipped: Mutex::default() }
     }
 
     fn now(&self) -> Duration {
-        self.started.elapsed() + *self.skipped.lock().expect("no server fails here")
+        let passed = self.stopped.get().copied().unwrap_or_else(|| self.started.elapsed());
+        passed + *self.skipped.lock().expect("no server fails here")
+    }
+
+    fn stop(&self) {
+        self.stopped.get_or_init(|| self.started.elapsed());
     }
 
     fn skip(&self, time: Duration) {

@@ -91,7 +91,7 @@ async fn who_does_not_say_who_it_is_keeps_no_other_waiting() {
     let nameless = |id: &str, role: &str| Account { id: None, ..account(id, role, &[REGION]) };
     let xray = open(&server, vec![nameless("777777777777", "slow"), nameless(THERE, "rayline")]).await;
     let asked = vec![arn(THERE, REGION), arn("777777777777", REGION)];
-    let answers = xray.describe_executions(asked, within(Duration::from_secs(3))).await;
+    let answers = xray.describe_executions(asked, within(Duration::from_secs(10))).await;
     assert_eq!(verdicts(&answers), ["ok", "temporary: there is no answer yet"]);
     xray.describe_executions(vec![arn("777777777777", REGION)], within(Duration::from_millis(100))).await;
     let slow = server.calls("AssumeRole").into_iter().filter(|call| call.text("RoleArn").ends_with("/slow"));
