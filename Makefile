@@ -5,6 +5,9 @@ CARGO ?= cargo
 RAYLINE = target/release/rayline
 DEMO = target/demo
 
+# Most tests wait: for servers, and for time to pass.
+export RUST_TEST_THREADS ?= $(shell expr 2 '*' $$(getconf _NPROCESSORS_ONLN))
+
 .PHONY: build demo test lint bench clean
 
 build: ## The host, with the stages it ships.
