@@ -6,6 +6,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use super::{binary, target, workspace};
+use crate::servers::run;
 
 /// A guest of `tests/guests`, by the name of its package.
 pub fn guest(name: &str) -> PathBuf {
@@ -22,9 +23,7 @@ pub fn build(folder: &str) -> PathBuf {
         std::fs::create_dir_all(&out).expect("a folder");
         let crate_folder = workspace(folder).canonicalize().expect("a crate");
         // Without a limit: cargo waits for others of its kind, and may have much to compile.
-        let built = Command::new(binary()).args(["plugin", "build"]).arg(crate_folder).current_dir(&out).output();
-        let built = built.expect("the host starts");
-        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+        run(Command::new(binary()).args(["plugin", "build"]).arg(crate_folder).current_dir(&out));
         out
     })
     .clone()
@@ -35,14 +34,11 @@ pub fn wasip2_guest(name: &str) -> PathBuf {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _one = ONE_AT_A_TIME.lock();
     let out = target().join("test-guests/wasip2");
-    let output = Command::new("cargo")
+    run(Command::new("cargo")
         .args(["build", "--release", "--target", "wasm32-wasip2", "-p", name, "--target-dir"])
         .arg(&out)
         .current_dir(workspace("tests/guests"))
-        .env_remove("CARGO_TARGET_DIR")
-        .output()
-        .expect("cargo");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        .env_remove("CARGO_TARGET_DIR"));
     out.join("wasm32-wasip2/release").join(name.replace('-', "_")).with_extension("wasm")
 }
 

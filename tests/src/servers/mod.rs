@@ -26,6 +26,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+pub use download::run;
 pub use elasticmq::ElasticMq;
 pub use moto::Moto;
 pub use search::{Engine, Search, Settings};
